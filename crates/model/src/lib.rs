@@ -2,12 +2,26 @@
 //!
 //! Invariant: nothing here knows about privacy policy, and no message carries text of a record.
 
+pub mod base;
+pub mod chat;
+pub mod composed;
 pub mod config;
+pub mod decoder;
 pub mod error;
+pub mod example;
+pub mod generate;
+pub mod kernels;
 pub mod lora;
+pub mod peft;
+pub mod tokenizer;
 pub mod weights;
 
+pub use base::{Base, BaseIdentity};
+pub use chat::{ChatTemplate, Message};
 pub use config::DecoderConfig;
+pub use decoder::{Decoder, ExampleLoss, Session, Workspace};
 pub use error::{Error, Result};
+pub use example::{Example, ExampleOptions, LengthPolicy, chat_example, completion_example, text_example};
 pub use lora::{Lora, LoraSpec, Slot, Target};
+pub use tokenizer::{StreamDecoder, Tokenizer};
 pub use weights::{LayerWeights, Weights};

@@ -7,6 +7,7 @@ use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 
 /// All frozen weights of a decoder.
+#[derive(Default)]
 pub struct Weights {
     /// `[vocab_size, hidden_size]`.
     pub embedding: Vec<f32>,
@@ -80,6 +81,28 @@ impl Weights {
             }
         }
         Ok(())
+    }
+}
+
+impl Weights {
+    /// Number of values in all tensors; a tied head counts once.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let layers: usize = self.layers.iter().map(LayerWeights::len).sum();
+        self.embedding.len() + layers + self.final_norm.len() + self.head.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Whether there is no value at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl LayerWeights {
+    fn len(&self) -> usize {
+        let Self { attention_norm, query, key, value, output, mlp_norm, gate, up, down } = self;
+        [attention_norm, query, key, value, output, mlp_norm, gate, up, down].iter().map(|tensor| tensor.len()).sum()
     }
 }
 

@@ -1,1 +1,35 @@
-//! placeholder
+//! Records, detectors of personal data, and replacement: the text engine of Cloister.
+//!
+//! Three parts, each usable alone: [`records`] reads training data, [`detect`] finds personal data and secrets in a
+//! text, [`replace`] puts surrogates, labels, masks or hashes in their place. [`protect`] and [`scan`] join them for a
+//! whole data set.
+//!
+//! Invariants: no socket is ever opened; what holds record text implements neither `Debug` nor `Display`; an error
+//! names lines, bytes and fields, never content; every pass over a text takes time linear in its length.
+//!
+//! ```
+//! use cloister_text::{Columns, Detector, DetectorOptions, Profile, Replacer, Scope, SurrogateKey};
+//!
+//! let line = br#"{"id":"t1","text":"Write to ana.ruiz@corp.com"}"#;
+//! let mut dataset = cloister_text::read_from(line.as_slice(), &Columns::default())?;
+//! let detector = Detector::new(&DetectorOptions::default())?;
+//! let replacer = Replacer::new(SurrogateKey::from_bytes([7; 32]), Profile::Redact, Scope::Subject);
+//! let report = cloister_text::protect(&mut dataset, &detector, &replacer);
+//! assert_eq!(dataset.records[0].to_json_line(), r#"{"id":"t1","text":"Write to <EMAIL_ADDRESS>"}"#);
+//! assert_eq!(report.residual_total(), 0);
+//! # Ok::<(), cloister_text::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod detect;
+mod error;
+mod protect;
+pub mod records;
+pub mod replace;
+
+pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
+pub use error::{Error, Result};
+pub use protect::{ProtectReport, ScanReport, protect, scan};
+pub use records::{Body, Columns, Dataset, Finding, Problem, Record, Role, Shape, Turn, read, read_from};
+pub use replace::{Originals, Profile, ReplaceContext, Replaced, Replacer, Scope, SurrogateKey};

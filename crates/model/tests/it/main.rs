@@ -1,1 +1,8 @@
 //! Integration tests of the model engine.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod decoder;
+mod formats;
+mod kernels;
+mod peers;
+mod support;

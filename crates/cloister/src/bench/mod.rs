@@ -1,0 +1,3 @@
+//! Throughput of single engines on generated input, so that anyone can repeat a figure.
+
+pub mod train;

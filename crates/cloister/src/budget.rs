@@ -1,0 +1,155 @@
+//! Batches of privacy questions: lines of JSON in, lines of JSON out.
+//!
+//! Owns the line format only; every number is computed by `cloister_dp`. Invariants: one line out per line in, in
+//! order; one bad line stops the batch, for a gap would shift every answer after it; infinity is the string `"inf"`.
+
+use cloister_dp::{Phase, accountant, calibrate_sigma};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::parallel;
+
+/// A batch that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A line is not a question.
+    #[error("line {line}, column {column}: {reason}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// Where reading stopped, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A question without an answer.
+    #[error("line {line}")]
+    Question {
+        /// Its number, from 1.
+        line: usize,
+        /// Why.
+        source: cloister_dp::Error,
+    },
+}
+
+/// What a run of DP-SGD costs: `{"phases":[{"q","sigma","steps"}],"delta"}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpsilonQuestion {
+    /// The phases, composed in any order.
+    pub phases: Vec<PhaseLine>,
+    /// Failure probability.
+    pub delta: f64,
+}
+
+/// One phase: steps with the same sampling rate and noise.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhaseLine {
+    /// Sampling rate.
+    pub q: f64,
+    /// Noise multiplier.
+    pub sigma: f64,
+    /// Number of steps.
+    pub steps: u64,
+}
+
+/// The noise that an epsilon needs: `{"epsilon","delta","q","steps"}`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigmaQuestion {
+    /// Target.
+    pub epsilon: f64,
+    /// Failure probability.
+    pub delta: f64,
+    /// Sampling rate.
+    pub q: f64,
+    /// Number of steps.
+    pub steps: u64,
+}
+
+/// A question that a line can hold.
+pub trait Question: DeserializeOwned + Sync {
+    /// Its answer.
+    fn answer(&self) -> cloister_dp::Result<Map<String, Value>>;
+}
+
+impl Question for EpsilonQuestion {
+    fn answer(&self) -> cloister_dp::Result<Map<String, Value>> {
+        let phases: Vec<Phase> =
+            self.phases.iter().map(|phase| Phase { q: phase.q, sigma: phase.sigma, steps: phase.steps }).collect();
+        let cost = accountant::epsilon(&phases, self.delta)?;
+        Ok(fields([("epsilon", cost.epsilon), ("epsilon_pld", cost.epsilon_pld), ("epsilon_rdp", cost.epsilon_rdp)]))
+    }
+}
+
+impl Question for SigmaQuestion {
+    fn answer(&self) -> cloister_dp::Result<Map<String, Value>> {
+        let noise = calibrate_sigma(self.epsilon, self.delta, self.q, self.steps)?;
+        Ok(fields([("sigma", noise.sigma), ("epsilon_pld", noise.epsilon_pld)]))
+    }
+}
+
+/// The answers to all questions in `lines`; blank lines are skipped.
+pub fn answer_lines<Q: Question>(lines: &str) -> Result<Vec<Map<String, Value>>, Error> {
+    let numbered = lines.lines().enumerate().filter(|(_, text)| !text.trim().is_empty());
+    let questions = numbered.map(|(index, text)| parse::<Q>(index + 1, text)).collect::<Result<Vec<_>, _>>()?;
+    let answers = parallel::map(&questions, |(line, question)| {
+        question.answer().map_err(|source| Error::Question { line: *line, source })
+    });
+    answers.into_iter().collect()
+}
+
+/// A number as JSON; what JSON has no number for as a string.
+pub fn number(value: f64) -> Value {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => Value::Number(number),
+        None => Value::String(value.to_string()),
+    }
+}
+
+fn fields<const N: usize>(pairs: [(&str, f64); N]) -> Map<String, Value> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), number(value))).collect()
+}
+
+fn parse<Q: Question>(line: usize, text: &str) -> Result<(usize, Q), Error> {
+    serde_json::from_str(text).map(|question| (line, question)).map_err(|error| {
+        let reason = error.to_string();
+        let reason = reason.split(" at line ").next().unwrap_or(&reason).to_owned();
+        Error::Line { line, column: error.column(), reason }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_batch_keeps_its_order_and_skips_blank_lines() {
+        let lines = "{\"epsilon\":2,\"delta\":1e-5,\"q\":0.01,\"steps\":100}\n\n{\"epsilon\":8,\"delta\":1e-5,\"q\":0.01,\"steps\":100}\n";
+        let answers = answer_lines::<SigmaQuestion>(lines).unwrap();
+        let sigma = |index: usize| answers[index]["sigma"].as_f64().unwrap();
+        assert_eq!(answers.len(), 2);
+        assert!(sigma(0) > sigma(1), "a smaller epsilon needs more noise");
+    }
+
+    #[test]
+    fn the_bad_line_is_named() {
+        let good = "{\"phases\":[{\"q\":0.01,\"sigma\":1,\"steps\":10}],\"delta\":1e-5}";
+        let text = |bad: &str| answer_lines::<EpsilonQuestion>(&format!("{good}\n{bad}")).unwrap_err();
+        let missing = text("{\"phases\":[]}").to_string();
+        assert_eq!(missing, "line 2, column 13: missing field `delta`");
+        assert!(matches!(text(&good.replace("0.01", "1.5")), Error::Question { line: 2, .. }));
+        assert!(matches!(text(&good.replace("delta", "delte")), Error::Line { line: 2, .. }));
+    }
+
+    #[test]
+    fn infinity_is_a_string() {
+        assert_eq!(number(f64::INFINITY), Value::String("inf".into()));
+        assert_eq!(number(0.5), serde_json::json!(0.5));
+    }
+}

@@ -1,0 +1,114 @@
+//! `cloister bench`: throughput of one engine on generated input.
+
+use cloister_model::LoraSpec;
+use serde_json::{Map, json};
+
+use super::Exit;
+use super::config::whole;
+use super::console::Console;
+use super::hint::Usage;
+use super::training::{targets, use_threads};
+use crate::bench::train::{Setting, run};
+use crate::files::human_bytes;
+use crate::system;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    engine: Engine,
+}
+
+#[derive(clap::Subcommand)]
+enum Engine {
+    /// Private training steps on a base of SmolLM2-135M's shape with generated weights
+    Train(TrainArgs),
+}
+
+#[derive(clap::Args)]
+struct TrainArgs {
+    /// Precision of the frozen weights
+    #[arg(long, default_value = "f32")]
+    precision: Precision,
+    /// Adapted matrices: `qv`, `all`, or a list such as `q,k,v,o`
+    #[arg(long, default_value = "qv", value_name = "LIST")]
+    targets: String,
+    /// Examples in a step
+    #[arg(long, default_value = "8", value_name = "N", value_parser = whole)]
+    batch: usize,
+    /// Tokens in an example
+    #[arg(long, default_value = "128", value_name = "T", value_parser = whole)]
+    sequence: usize,
+    /// Rank of the adapter
+    #[arg(long, default_value = "8", value_name = "R", value_parser = whole)]
+    rank: usize,
+    /// Threads; without it, all processors
+    #[arg(long, value_name = "K", value_parser = whole)]
+    threads: Option<usize>,
+    /// Measured steps, after one that is not
+    #[arg(long, default_value = "5", value_name = "S", value_parser = whole)]
+    steps: usize,
+    /// Neither clip nor add noise
+    #[arg(long)]
+    non_private: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Precision {
+    /// 32-bit floats
+    F32,
+    /// 16-bit brain floats
+    Bf16,
+}
+
+impl Args {
+    pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        match self.engine {
+            Engine::Train(args) => args.run(console),
+        }
+    }
+}
+
+impl TrainArgs {
+    fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        if self.precision == Precision::Bf16 {
+            return Err(Usage::new("the kernels of this version compute in f32", "leave --precision out").into());
+        }
+        use_threads(self.threads)?;
+        let setting = Setting {
+            lora: LoraSpec::new(self.rank, u32::try_from(2 * self.rank)?, targets(&self.targets)?)?,
+            batch: self.batch,
+            sequence: self.sequence,
+            steps: self.steps,
+            private: !self.non_private,
+            pass_tokens: 1024,
+        };
+        let measured = run(&setting)?;
+        let peak = system::peak_rss_bytes();
+        console.say(format_args!(
+            "{:.1} tokens/s (median of {} steps of {} tokens), peak memory {}",
+            measured.tokens_per_second,
+            measured.step_seconds.len(),
+            self.batch * self.sequence,
+            human_bytes(peak.unwrap_or(0))
+        ));
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("engine", json!("train")),
+            ("precision", json!("f32")),
+            ("targets", json!(self.targets)),
+            ("batch", json!(self.batch)),
+            ("sequence", json!(self.sequence)),
+            ("rank", json!(self.rank)),
+            ("threads", json!(rayon::current_num_threads())),
+            ("private", json!(!self.non_private)),
+            ("step_seconds", json!(measured.step_seconds)),
+            ("tokens_per_second", json!(measured.tokens_per_second)),
+            ("peak_rss_bytes", json!(peak)),
+        ] {
+            fields.insert(name.into(), value);
+        }
+        console.document("passed", fields)?;
+        Ok(Exit::Passed)
+    }
+}

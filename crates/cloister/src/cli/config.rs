@@ -1,0 +1,344 @@
+//! Settings from four places: flag, then `CLOISTER_*`, then `./cloister.toml`, then the user's `config.toml`.
+//!
+//! Invariants: one list of keys serves all four; an unknown key is an error, for a misspelt `epsilon` must not mean
+//! "the default"; policy is not here, a setting can never loosen it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use cloister_text::{Columns, Profile};
+use serde::Deserialize;
+
+use super::hint::Usage;
+
+/// What the user chose; an absent value means that the stage decides.
+///
+/// Flatten it into a verb's `Args` and call [`Settings::resolve`]: clap has then merged flag and environment.
+#[derive(clap::Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Base model: a pulled name, a GGUF file or a Hugging Face folder
+    #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
+    pub base: Option<String>,
+    /// Privacy budget epsilon, above 0
+    #[arg(long, env = "CLOISTER_EPSILON", value_name = "E", hide_env = true, value_parser = positive)]
+    pub epsilon: Option<f64>,
+    /// Failure probability delta, between 0 and 1; without it, one that fits the number of records
+    #[arg(long, env = "CLOISTER_DELTA", value_name = "D", hide_env = true, value_parser = probability)]
+    pub delta: Option<f64>,
+    /// Planned batch size: the mean of the Poisson sampler
+    #[arg(long, env = "CLOISTER_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
+    pub batch: Option<usize>,
+    /// Training steps
+    #[arg(long, env = "CLOISTER_STEPS", value_name = "T", hide_env = true, value_parser = whole)]
+    pub steps: Option<usize>,
+    /// Norm to which each example's gradient is clipped
+    #[arg(long, env = "CLOISTER_CLIP_NORM", value_name = "C", hide_env = true, value_parser = positive)]
+    pub clip_norm: Option<f64>,
+    /// Learning rate
+    #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, value_parser = positive)]
+    pub learning_rate: Option<f64>,
+    /// What one change of the data is: `record` or `subject`
+    #[arg(long, env = "CLOISTER_UNIT", value_name = "UNIT", hide_env = true, hide_possible_values = true)]
+    pub unit: Option<Unit>,
+    /// Adapted matrices: `qv`, `all`, or a list such as `q,k,v,o`
+    #[arg(long, env = "CLOISTER_TARGETS", value_name = "LIST", hide_env = true)]
+    pub targets: Option<String>,
+    /// Rank of the adapter
+    #[arg(long, env = "CLOISTER_RANK", value_name = "R", hide_env = true, value_parser = whole)]
+    pub rank: Option<usize>,
+    /// Scale of the adapter, applied as alpha / rank
+    #[arg(long, env = "CLOISTER_ALPHA", value_name = "ALPHA", hide_env = true, value_parser = whole)]
+    pub alpha: Option<usize>,
+    /// Longest example in tokens
+    #[arg(long, env = "CLOISTER_MAX_TOKENS", value_name = "N", hide_env = true, value_parser = whole)]
+    pub max_tokens: Option<usize>,
+    /// What happens to a longer example: `truncate` or `refuse`
+    #[arg(long, env = "CLOISTER_LENGTH", value_name = "RULE", hide_env = true, hide_possible_values = true)]
+    pub length: Option<Length>,
+    /// Names of the record's parts in the data: `prompt=question,completion=answer`
+    #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
+    pub columns: Option<ColumnMap>,
+    /// How personal data is replaced: `surrogate`, `redact`, `mask` or `hash`
+    #[arg(long, env = "CLOISTER_PROFILE", value_name = "PROFILE", hide_env = true)]
+    pub profile: Option<Profile>,
+    /// Public records on which the result is evaluated
+    #[arg(long, env = "CLOISTER_EVALUATION", value_name = "FILE", hide_env = true)]
+    pub evaluation: Option<PathBuf>,
+    /// Folder of the result
+    #[arg(long, env = "CLOISTER_OUT", value_name = "DIR", hide_env = true)]
+    pub out: Option<PathBuf>,
+}
+
+/// The privacy unit as named on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// One record more or less
+    Record,
+    /// One person with all their records more or less
+    Subject,
+}
+
+/// What happens to an example longer than `max_tokens`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Length {
+    /// Keep its end
+    Truncate,
+    /// Stop and name it
+    Refuse,
+}
+
+/// Names of columns and roles in the data, as `cloister_text` takes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ColumnMap(pub Columns);
+
+impl FromStr for ColumnMap {
+    type Err = String;
+
+    /// `prompt=question,completion=answer,roles.agent=assistant`
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut columns = serde_json::Map::new();
+        let mut roles = serde_json::Map::new();
+        for item in text.split(',') {
+            let Some((part, column)) = item.split_once('=').map(|(part, column)| (part.trim(), column.trim())) else {
+                return Err("each item must read part=column".into());
+            };
+            match part.strip_prefix("roles.") {
+                Some(role) => roles.insert(role.into(), column.into()),
+                None => columns.insert(part.into(), column.into()),
+            };
+        }
+        if !roles.is_empty() {
+            columns.insert("roles".into(), roles.into());
+        }
+        serde_json::from_value(columns.into()).map(ColumnMap).map_err(|error| error.to_string())
+    }
+}
+
+macro_rules! keys {
+    ($($key:ident),+ $(,)?) => {
+        const KEYS: &[&str] = &[$(stringify!($key)),+];
+
+        impl Settings {
+            /// These settings, with the gaps filled from `weaker` ones.
+            pub fn or(self, weaker: Settings) -> Settings {
+                Settings { $($key: self.$key.or(weaker.$key)),+ }
+            }
+        }
+    };
+}
+
+keys!(
+    base,
+    epsilon,
+    delta,
+    batch,
+    steps,
+    clip_norm,
+    learning_rate,
+    unit,
+    targets,
+    rank,
+    alpha,
+    max_tokens,
+    length,
+    columns,
+    profile,
+    evaluation,
+    out,
+);
+
+impl Settings {
+    /// These settings (flags and environment), then the project's file, then the user's.
+    pub fn resolve(self) -> anyhow::Result<Settings> {
+        Ok(self.or(Settings::from_files()?))
+    }
+
+    /// The settings of `./cloister.toml` and the user's `config.toml`, whichever exist.
+    pub fn from_files() -> anyhow::Result<Settings> {
+        let project = Settings::read(Path::new("cloister.toml"))?;
+        let user = match user_config() {
+            Some(path) => Settings::read(&path)?,
+            None => Settings::default(),
+        };
+        Ok(project.or(user))
+    }
+
+    /// The settings of one file; none if it does not exist.
+    fn read(path: &Path) -> anyhow::Result<Settings> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Settings::parse(path, &text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Settings::default()),
+            Err(error) => Err(crate::Error::read(path)(error).into()),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Settings, Usage> {
+        let place = |error: &toml::de::Error| match error.span() {
+            Some(span) => format!("`{}` line {}", path.display(), text[..span.start].matches('\n').count() + 1),
+            None => format!("`{}`", path.display()),
+        };
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
+            Usage::new(
+                format!("{}: {}", place(&error), error.message()),
+                "the file must be TOML, such as `epsilon = 8.0`",
+            )
+        })?;
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let message = format!("`{}`: unknown key `{key}`", path.display());
+            return Err(Usage::new(message, advice_for_key(key)));
+        }
+        let settings: Settings = toml::from_str(text).map_err(|error| {
+            Usage::new(
+                format!("{}: {}", place(&error), error.message()),
+                "see `cloister train --help` for what each key takes",
+            )
+        })?;
+        settings.check(path)?;
+        Ok(settings)
+    }
+
+    /// The limits that the flags' parsers put on numbers.
+    fn check(&self, path: &Path) -> Result<(), Usage> {
+        let positive = |key: &'static str, value: Option<f64>| (key, value.is_none_or(|v| v.is_finite() && v > 0.0));
+        let whole = |key: &'static str, value: Option<usize>| (key, value.is_none_or(|v| v > 0));
+        let checks = [
+            positive("epsilon", self.epsilon),
+            positive("clip_norm", self.clip_norm),
+            positive("learning_rate", self.learning_rate),
+            whole("batch", self.batch),
+            whole("steps", self.steps),
+            whole("rank", self.rank),
+            whole("alpha", self.alpha),
+            whole("max_tokens", self.max_tokens),
+        ];
+        if let Some((key, _)) = checks.iter().find(|(_, good)| !good) {
+            return Err(Usage::new(format!("`{}`: `{key}` must be above 0", path.display()), "correct the file"));
+        }
+        if self.delta.is_some_and(|delta| !(delta > 0.0 && delta < 1.0)) {
+            return Err(Usage::new(
+                format!("`{}`: `delta` must be between 0 and 1", path.display()),
+                "correct the file",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A finite number above 0, as flags give it.
+pub fn positive(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value.is_finite() && value > 0.0 => Ok(value),
+        Ok(_) => Err("must be a finite number above 0".into()),
+        Err(_) => Err("not a number".into()),
+    }
+}
+
+/// A number strictly between 0 and 1.
+pub fn probability(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(value) if value > 0.0 && value < 1.0 => Ok(value),
+        Ok(_) => Err("must be between 0 and 1".into()),
+        Err(_) => Err("not a number".into()),
+    }
+}
+
+/// A whole number above 0.
+pub fn whole(text: &str) -> Result<usize, String> {
+    match text.trim().parse::<usize>() {
+        Ok(0) | Err(_) => Err("must be a whole number above 0".into()),
+        Ok(value) => Ok(value),
+    }
+}
+
+fn user_config() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = set("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
+    let folder = folder.or_else(|| Some(std::env::home_dir()?.join(".config")))?;
+    Some(folder.join("cloister").join("config.toml"))
+}
+
+fn advice_for_key(key: &str) -> String {
+    let nearest = KEYS.iter().min_by_key(|known| distance(known, key));
+    match nearest {
+        Some(known) if distance(known, key) <= 1 + known.len() / 4 => format!("did you mean `{known}`?"),
+        _ => format!("known keys: {}", KEYS.join(", ")),
+    }
+}
+
+/// Levenshtein's distance, with one row of the table.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (above, l) in left.chars().enumerate() {
+        let mut diagonal = above;
+        row[0] = above + 1;
+        for (column, r) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(l != *r);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, Usage> {
+        Settings::parse(Path::new("cloister.toml"), text)
+    }
+
+    #[test]
+    fn the_stronger_source_wins_key_by_key() {
+        let project = parse("epsilon = 4\nunit = \"subject\"\n[columns]\nprompt = \"question\"").unwrap();
+        let user = parse("epsilon = 8.0\nbatch = 32").unwrap();
+        let merged = Settings { steps: Some(10), ..Settings::default() }.or(project).or(user);
+        assert_eq!((merged.epsilon, merged.batch, merged.steps), (Some(4.0), Some(32), Some(10)));
+        assert_eq!(merged.unit, Some(Unit::Subject));
+        assert_eq!(merged.columns, Some("prompt=question".parse().unwrap()));
+    }
+
+    #[test]
+    fn columns_read_the_same_from_a_flag_and_a_file() {
+        let flag: ColumnMap = "messages=talk,roles.agent=assistant".parse().unwrap();
+        let file = parse("[columns]\nmessages = \"talk\"\nroles = { agent = \"assistant\" }").unwrap().columns.unwrap();
+        assert_eq!(flag, file);
+        assert!("promt=question".parse::<ColumnMap>().is_err());
+        assert!("prompt".parse::<ColumnMap>().is_err());
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_knows_better() {
+        let error = parse("epsilom = 8").unwrap_err();
+        assert_eq!(error.to_string(), "`cloister.toml`: unknown key `epsilom`");
+        assert_eq!(error.hint, "did you mean `epsilon`?");
+        assert!(parse("telemetry = true").unwrap_err().hint.starts_with("known keys: base, "));
+    }
+
+    #[test]
+    fn an_error_names_its_line() {
+        let error = parse("batch = 4\nunit = \"person\"").unwrap_err().to_string();
+        assert!(error.starts_with("`cloister.toml` line 2: ") && !error.contains('\n'), "{error}");
+        let error = parse("batch = 4\nunit = \n").unwrap_err().to_string();
+        assert!(error.starts_with("`cloister.toml` line 2: ") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn a_file_obeys_the_limits_of_the_flags() {
+        for text in
+            ["epsilon = 0", "epsilon = nan", "epsilon = inf", "delta = 1.0", "delta = nan", "steps = 0", "rank = -1"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! From an error to an exit code and one line of advice.
+//!
+//! | exit | when |
+//! | --- | --- |
+//! | 1 failed | the work could not be done: no network, a full disk, a status of a server, training that broke |
+//! | 2 usage or config | the request makes no sense: flags, `cloister.toml`, a file that is missing, is a folder or exists, data that cannot be read, a base that is not there |
+//! | 4 integrity | a digest is not the pinned or recorded one |
+//! | 130 interrupted | Ctrl-C |
+//!
+//! 0, 3 and 5 are verdicts of finished work, not errors. The first cause in the chain that is known here decides.
+
+use std::io;
+
+use super::Exit;
+use crate::{Error, budget, protect, pull, scan, train};
+
+/// What the shell and the user get for an error.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// The exit code.
+    pub exit: Exit,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Whether to say nothing: the reader of stdout is gone.
+    pub silent: bool,
+}
+
+/// A request that makes no sense, with its advice; for verbs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Usage {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl Usage {
+    /// An error with exit code 2.
+    pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+}
+
+/// Exit code and hint for an error.
+pub fn advise(error: &anyhow::Error) -> Advice {
+    let known = error.chain().find_map(|cause| {
+        None.or_else(|| cause.downcast_ref().map(usage))
+            .or_else(|| cause.downcast_ref().map(file))
+            .or_else(|| cause.downcast_ref().map(pulling))
+            .or_else(|| cause.downcast_ref().map(text))
+            .or_else(|| cause.downcast_ref().map(gold))
+            .or_else(|| cause.downcast_ref().map(key))
+            .or_else(|| cause.downcast_ref().map(question))
+            .or_else(|| cause.downcast_ref().map(training))
+            .or_else(|| cause.downcast_ref().map(model))
+            .or_else(|| cause.downcast_ref().map(privacy))
+    });
+    known.unwrap_or_else(|| Advice {
+        exit: Exit::Failed,
+        hint: None,
+        silent: matches!(error.downcast_ref::<io::Error>(), Some(e) if e.kind() == io::ErrorKind::BrokenPipe),
+    })
+}
+
+fn advice(exit: Exit, hint: impl Into<String>) -> Advice {
+    Advice { exit, hint: Some(hint.into()), silent: false }
+}
+
+fn bare(exit: Exit) -> Advice {
+    Advice { exit, hint: None, silent: false }
+}
+
+fn usage(error: &Usage) -> Advice {
+    advice(Exit::Usage, &error.hint)
+}
+
+fn file(error: &Error) -> Advice {
+    match error {
+        Error::Interrupted => advice(Exit::Interrupted, "nothing half-written is left; run the command again"),
+        Error::IsFolder { .. } => advice(Exit::Usage, "name a file inside it"),
+        Error::Exists { .. } => advice(Exit::Usage, "choose another name, or pass --force to replace it"),
+        Error::Read { source, .. } => match source.kind() {
+            io::ErrorKind::NotFound => advice(Exit::Usage, "check the spelling of the path"),
+            io::ErrorKind::PermissionDenied => advice(Exit::Failed, "check the permissions of the file"),
+            _ => bare(Exit::Failed),
+        },
+        Error::Write { source, .. } => storage(source),
+    }
+}
+
+fn storage(source: &io::Error) -> Advice {
+    match source.kind() {
+        io::ErrorKind::NotFound => advice(Exit::Usage, "create the folder first"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            advice(Exit::Failed, "choose a folder that you may write to")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            advice(Exit::Failed, "free some space; nothing half-written is left")
+        }
+        _ => bare(Exit::Failed),
+    }
+}
+
+fn pulling(error: &pull::Error) -> Advice {
+    use pull::Error as E;
+    match error {
+        E::Unreachable { .. } => advice(
+            Exit::Failed,
+            "check the network and the proxy variables; a mirror is set with PIP_INDEX_URL or HF_ENDPOINT",
+        ),
+        E::Status { status: 401 | 403, .. } => {
+            advice(Exit::Failed, "the model may be gated: accept its terms on the hub and set HF_TOKEN")
+        }
+        E::Status { status: 404, .. } => advice(Exit::Failed, "check the name and the revision"),
+        E::Status { .. } | E::Cut { .. } => advice(Exit::Failed, "the server may be busy; run the command again"),
+        E::WrongDigest { .. } => advice(
+            Exit::Broken,
+            "the file was deleted; if it happens again, the source or a proxy on the way is not to be trusted",
+        ),
+        E::Changed { .. } => advice(Exit::Broken, "remove the folder and pull the base again"),
+        E::File(inner) => file(inner),
+        E::UnknownBase { .. } => advice(
+            Exit::Usage,
+            format!("known names: {}; any other must be a hub id `organisation/model`", pull::known_names().join(", ")),
+        ),
+        E::NotPulled { name } => advice(Exit::Usage, format!("cloister pull {name}")),
+        E::NotABase { .. } => advice(
+            Exit::Usage,
+            "a base is a .gguf file, or a folder with config.json, tokenizer.json and *.safetensors",
+        ),
+        E::Pickle { .. } => {
+            advice(Exit::Usage, "choose a revision with .safetensors: a pickle can run code when it is loaded")
+        }
+        E::TokenInClear { .. } => advice(Exit::Usage, "use an https endpoint, or unset the token"),
+        E::BadAnswer { .. } | E::NotOffered { .. } => advice(Exit::Failed, "check PIP_INDEX_URL or HF_ENDPOINT"),
+        _ => bare(Exit::Failed),
+    }
+}
+
+fn text(error: &cloister_text::Error) -> Advice {
+    use cloister_text::Error as E;
+    let exit = match error {
+        E::Read { .. } | E::Open { .. } | E::Detector { .. } => Exit::Failed,
+        _ => Exit::Usage,
+    };
+    let hint = match error {
+        E::MissingFile { .. } => Some("check the spelling of the path"),
+        E::UnknownShape { .. } => Some(
+            "name the columns, such as --columns text=body; known shapes: messages, prompt and completion, \
+                  instruction and output, conversations, text",
+        ),
+        E::MissingField { .. } => Some("fill the field, or name another column with --columns"),
+        E::UnknownRole { .. } => Some("name the role with --columns roles.NAME=user (or system, assistant, tool)"),
+        other => other.hint(),
+    };
+    Advice { exit, hint: hint.map(str::to_owned), silent: false }
+}
+
+fn gold(error: &scan::GoldError) -> Advice {
+    match error {
+        scan::GoldError::Read { .. } => bare(Exit::Failed),
+        _ => {
+            advice(Exit::Usage, "a line reads {\"id\":\"…\",\"spans\":[{\"start\":0,\"end\":4,\"label\":\"PERSON\"}]}")
+        }
+    }
+}
+
+fn key(error: &protect::Error) -> Advice {
+    match error {
+        protect::Error::File(inner) => file(inner),
+        protect::Error::NotAKey { .. } => {
+            advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE")
+        }
+        protect::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
+        protect::Error::NoRandomness { .. } => bare(Exit::Failed),
+    }
+}
+
+fn question(error: &budget::Error) -> Advice {
+    match error {
+        budget::Error::Line { .. } => advice(Exit::Usage, "see `cloister budget epsilon --help` for what a line holds"),
+        budget::Error::Question { source, .. } => privacy(source),
+    }
+}
+
+fn privacy(error: &cloister_dp::Error) -> Advice {
+    use cloister_dp::Error as E;
+    match error {
+        E::SamplingRate { .. } => advice(Exit::Usage, "q is the share of the data in a mean batch: batch / records"),
+        E::Delta { .. } => advice(Exit::Usage, "delta is a probability well below 1 / records, such as 1e-5"),
+        E::DeltaAboveUnits { .. } => advice(Exit::Usage, "choose a delta well below 1 / records"),
+        E::Epsilon { .. } => advice(Exit::Usage, "epsilon is a number above 0; 1 is strict, 8 is common"),
+        E::Unreachable { .. } => advice(Exit::Usage, "allow a larger epsilon, fewer steps or a smaller batch"),
+        E::ExpectedBatch { .. } => advice(Exit::Usage, "the batch must not be larger than the data"),
+        E::Sigma { .. } | E::SigmaRange { .. } | E::ClipNorm { .. } | E::NoUnits | E::NoSteps => bare(Exit::Usage),
+        _ => bare(Exit::Failed),
+    }
+}
+
+fn training(error: &train::Error) -> Advice {
+    use train::Error as E;
+    match error {
+        E::Record { source, .. } | E::Model(source) => model(source),
+        E::Privacy(source) => privacy(source),
+        E::File(source) => file(source),
+        E::NoSubject { .. } => {
+            advice(Exit::Usage, "give each record a subject, name its column with --columns, or use --unit record")
+        }
+        E::BrokenBase => advice(Exit::Failed, "the base is damaged or not a language model: pull it again"),
+        E::NonFiniteLoss { .. } | E::NonFiniteParameters { .. } => advice(Exit::Failed, "lower --learning-rate"),
+        E::NotMoved { .. } => advice(Exit::Failed, "raise --learning-rate"),
+        E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
+        E::SnapshotExists { .. } => {
+            advice(Exit::Usage, "add --resume to go on from it, or remove the folder to start anew")
+        }
+        E::NoSnapshot { .. } => advice(Exit::Usage, "leave --resume out to start anew"),
+        E::OtherRun { .. } => {
+            advice(Exit::Usage, "repeat the command with what the run began with, or remove the folder to start anew")
+        }
+        E::DamagedSnapshot { .. } => advice(Exit::Failed, "remove the folder to start anew"),
+        E::NotFaithful { .. } | E::Identity => {
+            advice(Exit::Broken, "the folder was removed; check the disk and run again")
+        }
+    }
+}
+
+fn model(error: &cloister_model::Error) -> Advice {
+    use cloister_model::Error as E;
+    match error {
+        E::Io { source, action, .. } => match (*action, source.kind()) {
+            (_, io::ErrorKind::DirectoryNotEmpty) => advice(Exit::Usage, "choose another --out"),
+            ("write", _) => storage(source),
+            (_, io::ErrorKind::NotFound) => advice(Exit::Usage, "check the spelling of the path"),
+            _ => bare(Exit::Failed),
+        },
+        E::Format { .. } => advice(Exit::Usage, "the file is damaged or cut short: pull the base again"),
+        E::Unsupported { what: "architecture", .. } => advice(Exit::Usage, "supported: models of the Llama family"),
+        E::Unsupported { .. } => advice(Exit::Usage, "choose another base"),
+        E::NoTemplate => advice(Exit::Usage, "choose an instruct base, or records with prompt and completion"),
+        E::NoCompletion => advice(Exit::Usage, "each record needs an answer to learn from, within --max-tokens"),
+        E::TooLong { .. } => advice(Exit::Usage, "raise --max-tokens, or --length truncate"),
+        E::Adapter(_) => advice(Exit::Usage, "the folder must hold a LoRA adapter made for this base"),
+        E::Config { .. } | E::Tensor { .. } | E::Tokenizer(_) | E::Template(_) => bare(Exit::Usage),
+        _ => bare(Exit::Failed),
+    }
+}

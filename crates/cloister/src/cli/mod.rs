@@ -1,0 +1,225 @@
+//! The command line: flags to a typed request once, a verb that runs it, one exit code.
+//!
+//! A new verb is one file here with `Args` and `Args::run`, its `mod` line, and its line in [`verbs!`] below.
+//!
+//! Invariants: data goes to stdout, everything else to stderr; an error is one `error:` line with its causes and one
+//! `hint:` line; no secret is ever taken from a flag. Source of the conventions: clig.dev.
+
+mod audit;
+mod bench;
+mod budget;
+mod completions;
+pub mod config;
+pub mod console;
+mod doctor;
+mod generate;
+pub mod hint;
+mod input;
+mod man;
+mod protect;
+mod pull;
+mod run;
+mod scan;
+mod train;
+mod training;
+
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use console::Console;
+
+/// How a verb ended, as the shell sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done and passed.
+    Passed = 0,
+    /// The work failed.
+    Failed = 1,
+    /// The request makes no sense: flags, configuration or input data.
+    Usage = 2,
+    /// The work is complete, and a gate says no.
+    Refused = 3,
+    /// Integrity is broken: a wrong digest, signature or log, or a hostile file.
+    Broken = 4,
+    /// The policy says no.
+    Denied = 5,
+    /// Ctrl-C; a snapshot is kept where there is one.
+    Interrupted = 130,
+}
+
+macro_rules! verbs {
+    ($($(#[doc = $about:literal])+ $verb:ident($module:ident),)+) => {
+        #[derive(Subcommand)]
+        enum Verb {
+            $($(#[doc = $about])+ $verb($module::Args),)+
+        }
+
+        impl Verb {
+            /// The verb as typed and as it stands in the schema of its document.
+            fn name(&self) -> &'static str {
+                match self { $(Verb::$verb(_) => stringify!($module),)+ }
+            }
+
+            fn run(self, console: &Console) -> anyhow::Result<Exit> {
+                match self { $(Verb::$verb(args) => args.run(console),)+ }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// Fetch a base model, checked against its pinned digest
+    Pull(pull),
+    /// Find personal data and secrets in records
+    Scan(scan),
+    /// Replace personal data in records, file to file
+    Protect(protect),
+    /// Fine-tune a base privately, from records to an adapter
+    Train(train),
+    /// Protect, train and report, in one command
+    Run(run),
+    /// Let a model write, with or without an adapter
+    Generate(generate),
+    /// Measure what a model gives away
+    Audit(audit),
+    /// Compute privacy: epsilon of a plan, or the noise for an epsilon
+    Budget(budget),
+    /// Measure the throughput of an engine on generated input
+    Bench(bench),
+    /// Show what this machine has and what it lacks
+    Doctor(doctor),
+    /// Print a completion script for a shell
+    Completions(completions),
+    /// Print the manual page
+    Man(man),
+}
+
+#[derive(Parser)]
+#[command(
+    name = "cloister",
+    version,
+    about = "Private fine-tuning of language models, with proof",
+    styles = STYLES,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    after_help = "Exit codes: 0 passed · 1 failed · 2 usage or config · 3 a gate says no · 4 integrity broken · \
+                  5 access denied · 130 interrupted.\nSettings: flag, then CLOISTER_*, then ./cloister.toml, then the \
+                  user's config.toml."
+)]
+struct Cli {
+    #[command(flatten)]
+    look: Look,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(clap::Args)]
+struct Look {
+    /// Print one JSON document on stdout
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+    /// Print errors and warnings only
+    #[arg(long, short, global = true, display_order = 901)]
+    quiet: bool,
+    /// Colour: auto, always or never; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(hide_default_value = true, display_order = 902)]
+    color: console::Color,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(AnsiColor::BrightBlack.on_default());
+
+/// The whole program: parses the arguments, runs the verb, prints what went wrong.
+pub fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => refuse_arguments(&error),
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// The command as clap knows it, for completions, the manual page and the reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn run(cli: Cli) -> Exit {
+    let verb = cli.verb.name();
+    let console = Console::new(verb, cli.look.json, cli.look.quiet, cli.look.color);
+    match cli.verb.run(&console) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let advice = hint::advise(&error);
+            if !advice.silent {
+                console.error(&error, &advice);
+            }
+            advice.exit
+        }
+    }
+}
+
+/// clap's own errors in our two lines; help and version as they are.
+fn refuse_arguments(error: &clap::Error) -> Exit {
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help || !error.use_stderr() {
+        // When the reader is gone there is nobody left to tell.
+        let _ = error.print();
+        return if is_help { Exit::Usage } else { Exit::Passed };
+    }
+    let verb = std::env::args().skip(1).find(|word| Cli::command().find_subcommand(word).is_some());
+    let (message, hint) = two_lines(&error.render().to_string(), verb.as_deref());
+    Console::new("", false, false, console::Color::Auto).lines(&message, Some(&hint));
+    Exit::Usage
+}
+
+/// Splits clap's paragraphs: the message with its list on one line; then the tip, or else how it is used.
+fn two_lines(text: &str, verb: Option<&str>) -> (String, String) {
+    let mut paragraphs = text.trim().split("\n\n").map(|paragraph| {
+        let words: Vec<&str> = paragraph.lines().map(str::trim).collect();
+        words.join(" ")
+    });
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let rest: Vec<String> = paragraphs.collect();
+    let hint = match rest.iter().find_map(|line| line.strip_prefix("tip: ")) {
+        Some(tip) => tip.to_owned(),
+        None => match rest.iter().find_map(|line| line.strip_prefix("Usage: ")) {
+            Some(usage) => format!("usage: {usage}"),
+            None => format!("see `cloister {}--help`", verb.map_or(String::new(), |verb| format!("{verb} "))),
+        },
+    };
+    (message, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn an_argument_error_becomes_two_lines() {
+        let text = "error: the following required arguments were not provided:\n  <FILE>\n\nUsage: cloister scan <FILE>\n\n\
+                    For more information, try '--help'.\n";
+        let (message, hint) = two_lines(text, Some("scan"));
+        assert_eq!(message, "the following required arguments were not provided: <FILE>");
+        assert_eq!(hint, "usage: cloister scan <FILE>");
+        let text =
+            "error: invalid value 'x' for '--epsilon <E>': not a number\n\nFor more information, try '--help'.\n";
+        assert_eq!(two_lines(text, Some("train")).1, "see `cloister train --help`");
+    }
+}

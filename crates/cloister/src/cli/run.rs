@@ -1,0 +1,379 @@
+//! `cloister run`: records to a privately tuned adapter with a report, in one command.
+//!
+//! The stages in order: read, protect in memory, train, read back, judge. The protected text is never written; what is
+//! written is the adapter, `evidence.json`, `report.html` and a folder `private` that stays at home.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use cloister_dp::{OptimizerConfig, PrivacyPlan};
+use cloister_text::{Dataset, Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
+use serde_json::{Value, json};
+
+use super::console::{Console, Ink};
+use super::hint::Usage;
+use super::train::{dry_run, refuse_full};
+use super::training::{Flags, Prepared, Steps, open_base, prepare, use_threads};
+use super::{Exit, input};
+use crate::evidence::{
+    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, Gate, LabelFacts, PrivacyFacts, ProtectionFacts, SCHEMA, Tone,
+    TrainingFacts, UtilityFacts, Verdict, report, screen,
+};
+use crate::files::{Keep, WholeFile, create_folder};
+use crate::interrupt;
+use crate::protect::{fresh_key_file, read_key};
+use crate::train::{Outcome, Request, train};
+
+/// How far one person keeps one surrogate.
+const SCOPE: Scope = Scope::Subject;
+/// Points of the curve of epsilon over steps.
+const CURVE_POINTS: usize = 33;
+
+/// Arguments of `run`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Writes OUT/adapter, OUT/report.html, OUT/evidence.json, and OUT/private with the key of the data's \
+                        commitment. Exit 3 if a gate says no. Ctrl-C keeps a snapshot; --resume goes on from it."
+)]
+pub(super) struct Args {
+    /// Records as JSON lines
+    data: PathBuf,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// The places inside the folder of a run.
+struct Layout {
+    out: PathBuf,
+}
+
+impl Layout {
+    fn adapter(&self) -> PathBuf {
+        self.out.join("adapter")
+    }
+
+    fn snapshot(&self) -> PathBuf {
+        self.out.join("snapshot")
+    }
+
+    fn surrogate_key(&self) -> PathBuf {
+        self.out.join("private").join("surrogate.key")
+    }
+
+    fn commitment_key(&self) -> PathBuf {
+        self.out.join("private").join("commitment.key")
+    }
+
+    fn open(&self, resume: bool) -> anyhow::Result<()> {
+        if resume && !self.surrogate_key().exists() {
+            return Err(crate::train::Error::NoSnapshot { path: self.snapshot() }.into());
+        }
+        if !resume {
+            if self.snapshot().exists() {
+                return Err(crate::train::Error::SnapshotExists { path: self.snapshot() }.into());
+            }
+            refuse_full(&self.out)?;
+        }
+        create_folder(&self.out.join("private"))?;
+        Ok(())
+    }
+}
+
+impl Args {
+    pub(super) fn run(mut self, console: &Console) -> anyhow::Result<Exit> {
+        self.flags.settings = self.flags.settings.resolve()?;
+        use_threads(self.flags.threads)?;
+        let out = match (&self.flags.settings.out, self.flags.dry_run) {
+            (Some(out), _) => out.clone(),
+            (None, true) => PathBuf::new(),
+            (None, false) => return Err(Usage::new("no folder for the results is named", "add --out DIR").into()),
+        };
+        let layout = Layout { out };
+        let columns = input::columns(self.flags.settings.columns.clone())?;
+        let mut dataset = input::read(console, &self.data, &columns)?;
+        console.say(format_args!("data {} records, shape {}", dataset.records.len(), dataset.shape));
+        let ready = open_base(console, &self.flags.settings)?;
+        let profile = self.flags.settings.profile.unwrap_or_default();
+        let protection = if self.flags.dry_run {
+            protect(&mut dataset, crate::protect::fresh_key()?, profile)?
+        } else {
+            layout.open(self.flags.resume)?;
+            if !self.flags.resume {
+                fresh_key_file(&layout.surrogate_key())?;
+            }
+            protect(&mut dataset, read_key(&layout.surrogate_key())?, profile)?
+        };
+        console.say(format_args!(
+            "protected {} of {} records, {} items replaced, {} left",
+            protection.records_changed,
+            protection.records,
+            protection.replaced.values().sum::<usize>(),
+            protection.residual_total()
+        ));
+        let prepared = match prepare(console, &self.flags, &dataset, ready) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                layout.abandon(self.flags.resume);
+                return Err(error);
+            }
+        };
+        prepared.print_plan(console);
+        if self.flags.dry_run {
+            return dry_run(console, &prepared);
+        }
+        let shape = dataset.shape.to_string();
+        drop(dataset);
+        interrupt::watch();
+        let request = Request {
+            ready: &prepared.ready,
+            corpus: &prepared.corpus,
+            evaluation: prepared.evaluation(),
+            plan: prepared.request.clone(),
+            built: &prepared.plan,
+            recipe: &prepared.recipe,
+            adapter: layout.adapter(),
+            snapshot: layout.snapshot(),
+            resume: self.flags.resume,
+        };
+        let outcome = train(&request, &mut Steps::new(console, &prepared.plan))?;
+        let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape };
+        let evidence = facts.gather(&protection, profile)?;
+        write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
+        write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
+        // The surrogates of this run shall not be reproducible: who holds the key can test guesses.
+        std::fs::remove_file(layout.surrogate_key()).map_err(crate::Error::write(layout.surrogate_key()))?;
+        finish(console, &layout, &evidence)
+    }
+}
+
+impl Layout {
+    /// Removes the empty folders of a run that never started.
+    fn abandon(&self, resume: bool) {
+        if !resume && !self.out.as_os_str().is_empty() {
+            // What cannot be removed is in the way of the next run, which says so.
+            let _ = std::fs::remove_file(self.surrogate_key());
+            let _ = std::fs::remove_dir(self.out.join("private"));
+            let _ = std::fs::remove_dir(&self.out);
+        }
+    }
+}
+
+fn protect(dataset: &mut Dataset, key: cloister_text::SurrogateKey, profile: Profile) -> anyhow::Result<ProtectReport> {
+    let detector = Detector::new(&DetectorOptions::default())?;
+    Ok(cloister_text::protect(dataset, &detector, &Replacer::new(key, profile, SCOPE)))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = WholeFile::create(path, Keep::Shared)?;
+    file.write_all(bytes).map_err(crate::Error::write(path))?;
+    Ok(file.commit()?)
+}
+
+fn finish(console: &Console, layout: &Layout, evidence: &Evidence) -> anyhow::Result<Exit> {
+    for line in screen(evidence, 96) {
+        console.say(match line.tone {
+            Tone::Plain => line.text,
+            Tone::Strong => console.ink(Ink::Bold, &line.text),
+            Tone::Good => console.ink(Ink::Green, &line.text),
+            Tone::Warning => console.ink(Ink::Yellow, &line.text),
+            Tone::Bad => console.ink(Ink::Red, &line.text),
+        });
+    }
+    let passed = evidence.verdict.passed;
+    let mut fields = match serde_json::to_value(evidence)? {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    fields.remove("schema");
+    fields.remove("verdict");
+    fields.insert("gates".into(), json!(evidence.verdict.gates));
+    fields.insert("next".into(), json!(evidence.verdict.next));
+    fields.insert("report".into(), json!(layout.out.join("report.html")));
+    console.document(if passed { "passed" } else { "refused" }, fields)?;
+    Ok(if passed { Exit::Passed } else { Exit::Refused })
+}
+
+/// Everything measured, on its way into the evidence.
+struct Facts<'a> {
+    args: &'a Args,
+    layout: &'a Layout,
+    prepared: &'a Prepared,
+    outcome: &'a Outcome,
+    shape: String,
+}
+
+impl Facts<'_> {
+    fn gather(&self, protection: &ProtectReport, profile: Profile) -> anyhow::Result<Evidence> {
+        let Facts { prepared, outcome, .. } = self;
+        let identity = &prepared.ready.base.identity;
+        let utility = self.utility();
+        let adapter = AdapterFacts {
+            path: "adapter".into(),
+            sha256: outcome.adapter.sha256.clone(),
+            bytes: outcome.adapter.bytes,
+            checks: outcome
+                .adapter
+                .checks
+                .iter()
+                .map(|check| Check { name: check.name.into(), passed: true, detail: check.detail.clone() })
+                .collect(),
+        };
+        let verdict = self.verdict(protection, utility.as_ref());
+        Ok(Evidence {
+            schema: SCHEMA.into(),
+            product: concat!("cloister ", env!("CARGO_PKG_VERSION")).into(),
+            created: crate::system::rfc3339(SystemTime::now()),
+            base: BaseFacts {
+                name: identity.name.clone(),
+                sha256: identity.sha256.clone(),
+                format: identity.format.into(),
+                parameters: prepared.ready.decoder.parameters() as u64,
+                tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
+            },
+            data: self.data()?,
+            protection: Some(protection_facts(protection, profile)),
+            privacy: privacy_facts(&prepared.plan)?,
+            training: self.training(),
+            utility,
+            adapter,
+            verdict,
+        })
+    }
+
+    fn data(&self) -> anyhow::Result<DataFacts> {
+        let corpus = &self.prepared.corpus;
+        let path = self.layout.commitment_key();
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(crate::Error::write(&path))?;
+        }
+        let key = fresh_key_file(&path)?;
+        let file = self.args.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(DataFacts {
+            file,
+            shape: self.shape.clone(),
+            records: corpus.examples.len() as u64,
+            subjects: corpus.subjects.map(|n| n as u64),
+            truncated: corpus.truncated as u64,
+            max_tokens: self.prepared.max_tokens as u64,
+            commitment: corpus.commitment(&key),
+        })
+    }
+
+    fn training(&self) -> TrainingFacts {
+        let (recipe, outcome) = (&self.prepared.recipe, self.outcome);
+        TrainingFacts {
+            targets: recipe.lora.targets.iter().map(|target| target.module().to_owned()).collect(),
+            rank: recipe.lora.rank as u64,
+            alpha: u64::from(recipe.lora.alpha),
+            trainable_parameters: outcome.adapter.parameters as u64,
+            optimizer: optimizer_name(recipe.optimizer),
+            learning_rate: recipe.learning_rate,
+            seconds: outcome.seconds,
+            tokens_per_second: outcome.tokens_per_second(),
+            peak_rss_bytes: outcome.peak_rss_bytes,
+            resumed: outcome.resumed,
+        }
+    }
+
+    fn utility(&self) -> Option<UtilityFacts> {
+        let evaluation = self.prepared.evaluation.as_ref()?;
+        let (first, last) = (self.outcome.losses.first()?, self.outcome.losses.last()?);
+        Some(UtilityFacts {
+            file: evaluation.file.clone(),
+            sha256: evaluation.sha256.clone(),
+            records: evaluation.examples.len() as u64,
+            tokens: last.1.tokens,
+            base_nats_per_token: first.1.nats_per_token,
+            tuned_nats_per_token: last.1.nats_per_token,
+            curve: self.outcome.losses.iter().map(|(step, loss)| (*step, loss.nats_per_token)).collect(),
+        })
+    }
+
+    fn verdict(&self, protection: &ProtectReport, utility: Option<&UtilityFacts>) -> Verdict {
+        let plan = &self.prepared.plan;
+        let gate = |name: &str, passed: bool, detail: String| Gate { name: name.into(), passed, detail };
+        let residual = protection.residual_total();
+        let mut gates = vec![
+            gate("personal data", residual == 0, format!("{residual} items still found after replacement")),
+            gate(
+                "privacy budget",
+                self.args.flags.settings.epsilon.is_none_or(|target| plan.epsilon() <= target),
+                format!(
+                    "epsilon {:.3} at delta {:e}, {} of {} steps",
+                    plan.epsilon(),
+                    plan.delta(),
+                    plan.steps(),
+                    plan.steps()
+                ),
+            ),
+            gate("adapter", true, format!("{} checks after reading it back", self.outcome.adapter.checks.len())),
+        ];
+        if let Some(utility) = utility {
+            let (base, tuned) = (utility.base_nats_per_token, utility.tuned_nats_per_token);
+            gates.push(gate("utility", tuned < base, format!("{tuned:.3} nats per token, the base {base:.3}")));
+        }
+        let passed = gates.iter().all(|gate| gate.passed);
+        let base = self.args.flags.settings.base.as_deref().unwrap_or_default();
+        let next = match passed {
+            true => format!(
+                "cloister generate --base {base} --adapter {} --chat --prompts FILE",
+                self.layout.adapter().display()
+            ),
+            false => format!("read {}", self.layout.out.join("report.html").display()),
+        };
+        Verdict { passed, gates, next }
+    }
+}
+
+fn protection_facts(protection: &ProtectReport, profile: Profile) -> ProtectionFacts {
+    let mut labels: Vec<&cloister_text::Label> =
+        protection.found.keys().chain(protection.replaced.keys()).chain(protection.residual.keys()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let count = |counts: &std::collections::BTreeMap<_, usize>, label| counts.get(label).copied().unwrap_or(0) as u64;
+    ProtectionFacts {
+        profile: profile.to_string(),
+        scope: SCOPE.to_string(),
+        labels: labels
+            .into_iter()
+            .map(|label| LabelFacts {
+                label: label.to_string(),
+                found: count(&protection.found, label),
+                replaced: count(&protection.replaced, label),
+                residual: count(&protection.residual, label),
+            })
+            .collect(),
+    }
+}
+
+fn privacy_facts(plan: &PrivacyPlan) -> anyhow::Result<PrivacyFacts> {
+    Ok(PrivacyFacts {
+        unit: plan.unit().to_string(),
+        adjacency: plan.adjacency().to_string(),
+        units: plan.units(),
+        q: plan.q(),
+        steps: plan.steps(),
+        sigma: plan.sigma(),
+        clip_norm: plan.clip_norm(),
+        denominator: plan.denominator(),
+        delta: plan.delta(),
+        epsilon: plan.epsilon(),
+        epsilon_pld: plan.epsilon_pld(),
+        epsilon_rdp: plan.epsilon_rdp(),
+        accountant: plan.accountant().into(),
+        sampler: plan.sampler_name().into(),
+        unit_cap: u64::from(plan.unit_cap()),
+        not_covered: plan.not_covered().iter().map(|gap| (*gap).to_owned()).collect(),
+        curve: plan.curve(CURVE_POINTS)?,
+    })
+}
+
+fn optimizer_name(config: OptimizerConfig) -> String {
+    match config {
+        OptimizerConfig::Adam { beta1, beta2, weight_decay, .. } => {
+            format!("DP-Adam (beta {beta1}, {beta2}, weight decay {weight_decay})")
+        }
+        OptimizerConfig::Sgd { momentum } => format!("DP-SGD (momentum {momentum})"),
+    }
+}

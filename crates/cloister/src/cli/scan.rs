@@ -1,0 +1,197 @@
+//! `cloister scan`: what personal data and secrets are in the records, by label, never by content.
+
+use std::fs::File;
+use std::io::{BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use cloister_text::{Detector, DetectorOptions};
+use serde_json::{Map, Value, json};
+
+use super::config::ColumnMap;
+use super::console::{Console, Ink};
+use super::hint::Usage;
+use super::{Exit, input};
+use crate::files::{Keep, WholeFile, human_bytes};
+use crate::interrupt;
+use crate::progress::Unit;
+use crate::scan::{Gold, RecordSpans, Report, Score, Summary, scan, write_line};
+
+/// Arguments of `scan`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Spans: {\"id\",\"spans\":[{\"start\",\"end\",\"label\",\"score\"}]} per record, offsets in Unicode code \
+                        points; \"kind\" where there is a finer one; \"field\" (JSON pointer) except in {\"id\",\"text\"} data."
+)]
+pub(super) struct Args {
+    /// Records as JSON lines; `-` is stdin
+    file: PathBuf,
+    /// Write the spans of every record; `-` is stdout
+    #[arg(long, value_name = "OUT")]
+    spans: Option<PathBuf>,
+    /// Write every candidate of every label, before thresholds and overlaps
+    #[arg(long)]
+    candidates: bool,
+    /// Score against labelled spans: {"id","spans":[{"start","end","label"}]} per line
+    #[arg(long, value_name = "FILE")]
+    gold: Option<PathBuf>,
+    /// Lowest score that counts
+    #[arg(long, value_name = "SCORE", value_parser = score, conflicts_with = "candidates")]
+    threshold: Option<f32>,
+    /// Names of columns, such as text=body
+    #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
+    columns: Option<ColumnMap>,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+/// Where lines of spans go.
+enum Out {
+    Nowhere,
+    Stdout,
+    File(Box<WholeFile>),
+}
+
+impl Args {
+    pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        let mut out = self.out(console)?;
+        let mut gold = match &self.gold {
+            Some(path) => {
+                let file = File::open(path).map_err(crate::Error::read(path))?;
+                Some(Gold::read(BufReader::new(file))?)
+            }
+            None => None,
+        };
+        interrupt::watch();
+        let columns = input::columns(self.columns.clone())?;
+        let dataset = input::read(console, &self.file, &columns)?;
+        let options = DetectorOptions { threshold: self.threshold.unwrap_or(0.5), ..DetectorOptions::default() };
+        let detector = Detector::new(&options)?;
+        let report = if self.candidates { Report::Candidates } else { Report::Found };
+        let started = Instant::now();
+        let mut progress = console.progress("scanning", dataset.records.len() as u64, Unit::Count("records"));
+        let summary = scan(&dataset, &columns, &detector, report, &mut progress, |line| -> anyhow::Result<()> {
+            if let Some(gold) = &mut gold {
+                gold.compare(&line);
+            }
+            out.write(console, &line)
+        })?;
+        drop(progress);
+        out.commit()?;
+        let score = gold.map(Gold::score);
+        tell(console, &summary, score.as_ref(), started.elapsed().as_secs_f64());
+        let mut fields = Map::new();
+        fields.insert("candidates".into(), self.candidates.into());
+        if let Value::Object(counts) = serde_json::to_value(&summary)? {
+            fields.extend(counts);
+        }
+        fields.insert("findings".into(), input::findings(&dataset));
+        if let Some(score) = &score {
+            fields.insert("gold".into(), serde_json::to_value(score)?);
+        }
+        fields.insert("spans_file".into(), json!(self.spans));
+        console.document(if summary.spans == 0 { "clean" } else { "found" }, fields)?;
+        Ok(Exit::Passed)
+    }
+
+    fn out(&self, console: &Console) -> anyhow::Result<Out> {
+        Ok(match &self.spans {
+            None => Out::Nowhere,
+            Some(path) if path == Path::new("-") && console.json() => {
+                return Err(Usage::new("stdout cannot carry both spans and the document", "give --spans a file").into());
+            }
+            Some(path) if path == Path::new("-") => Out::Stdout,
+            Some(path) => {
+                let keep = if self.force { Keep::PrivateReplacing } else { Keep::Private };
+                Out::File(Box::new(WholeFile::create(path, keep)?))
+            }
+        })
+    }
+}
+
+impl Out {
+    fn write(&mut self, console: &Console, line: &RecordSpans) -> anyhow::Result<()> {
+        match self {
+            Out::Nowhere => Ok(()),
+            Out::Stdout => {
+                let mut bytes = Vec::new();
+                write_line(&mut bytes, line)?;
+                console.bytes(&bytes)
+            }
+            Out::File(file) => {
+                let path = file.target().to_owned();
+                let mut bytes = Vec::new();
+                write_line(&mut bytes, line)?;
+                Ok(file.write_all(&bytes).map_err(crate::Error::write(path))?)
+            }
+        }
+    }
+
+    fn commit(self) -> anyhow::Result<()> {
+        match self {
+            Out::File(file) => Ok(file.commit()?),
+            Out::Nowhere | Out::Stdout => Ok(()),
+        }
+    }
+}
+
+fn tell(console: &Console, summary: &Summary, score: Option<&Score>, seconds: f64) {
+    let rate = summary.text_bytes as f64 / seconds.max(1e-9);
+    console.say(format_args!(
+        "scanned {} records, {} of text, in {seconds:.2} s ({}/s)",
+        summary.records,
+        human_bytes(summary.text_bytes as u64),
+        human_bytes(rate as u64)
+    ));
+    if summary.spans == 0 {
+        console.say(console.ink(Ink::Green, "nothing found"));
+    } else {
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for (label, count) in &summary.by_label {
+            rows.push(vec![(*label).into(), count.spans.to_string(), count.records.to_string()]);
+        }
+        rows.push(vec!["all".into(), summary.spans.to_string(), summary.records_with_spans.to_string()]);
+        console.table(&["label", "spans", "records"], &rows);
+    }
+    for (field, count) in &summary.in_other_columns {
+        console.warn(format_args!(
+            "{count} more in the column {field}, which the spans leave out; `protect` replaces them"
+        ));
+    }
+    if let Some(score) = score {
+        tell_score(console, score);
+    }
+}
+
+fn tell_score(console: &Console, score: &Score) {
+    let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.1} %", share * 100.0));
+    console.say("");
+    console.say(format_args!("against the gold file, by {}:", score.criterion));
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (label, of) in &score.by_label {
+        let shares = [of.recall, of.recall_any_label, of.precision].map(percent);
+        rows.push([vec![label.clone(), of.gold.to_string(), of.found.to_string()], shares.to_vec()].concat());
+    }
+    let shares = [score.recall, score.recall_any_label, score.precision].map(percent);
+    let total =
+        |part: fn(&crate::scan::LabelScore) -> usize| score.by_label.values().map(part).sum::<usize>().to_string();
+    rows.push([vec!["all".into(), total(|of| of.gold), total(|of| of.found)], shares.to_vec()].concat());
+    console.table(&["label", "gold", "found", "recall", "any label", "precision"], &rows);
+    for (label, missed) in &score.missed {
+        let first: Vec<&str> = missed.ids.iter().take(5).map(String::as_str).collect();
+        let more = if missed.ids.len() > first.len() { ", …" } else { "" };
+        console.say(format_args!("missed {label}: {} in {}{more}", missed.count, first.join(", ")));
+    }
+    if score.records_not_scanned > 0 {
+        console.warn(format_args!("{} records of the gold file are not in the data", score.records_not_scanned));
+    }
+}
+
+/// A score from 0 to 1.
+fn score(text: &str) -> Result<f32, String> {
+    match text.trim().parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("must be a number from 0 to 1".into()),
+    }
+}

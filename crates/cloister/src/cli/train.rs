@@ -1,0 +1,152 @@
+//! `cloister train`: private fine-tuning from a file of records to an adapter folder.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::console::{Console, Ink};
+use super::hint::Usage;
+use super::training::{Flags, Prepared, Steps, minutes, open_base, prepare, print_cost, snapshot_of, use_threads};
+use super::{Exit, input};
+use crate::files::human_bytes;
+use crate::interrupt;
+use crate::train::{Outcome, Request, train};
+
+/// Arguments of `train`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Records are trained on as they are: run `cloister protect` first, or use `cloister run`, which does \
+                        both. Ctrl-C keeps a snapshot beside OUT; --resume goes on from it."
+)]
+pub(super) struct Args {
+    /// Records as JSON lines; `-` is stdin
+    data: PathBuf,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Args {
+    pub(super) fn run(mut self, console: &Console) -> anyhow::Result<Exit> {
+        self.flags.settings = self.flags.settings.resolve()?;
+        use_threads(self.flags.threads)?;
+        let out = match (&self.flags.settings.out, self.flags.dry_run) {
+            (Some(out), _) => out.clone(),
+            (None, true) => PathBuf::new(),
+            (None, false) => return Err(Usage::new("no folder for the adapter is named", "add --out DIR").into()),
+        };
+        if !self.flags.dry_run {
+            refuse_full(&out)?;
+        }
+        let columns = input::columns(self.flags.settings.columns.clone())?;
+        let dataset = input::read(console, &self.data, &columns)?;
+        console.say(format_args!("data {} records, shape {}", dataset.records.len(), dataset.shape));
+        let ready = open_base(console, &self.flags.settings)?;
+        let prepared = prepare(console, &self.flags, &dataset, ready)?;
+        drop(dataset);
+        prepared.print_plan(console);
+        if self.flags.dry_run {
+            return dry_run(console, &prepared);
+        }
+        interrupt::watch();
+        let request = Request {
+            ready: &prepared.ready,
+            corpus: &prepared.corpus,
+            evaluation: prepared.evaluation(),
+            plan: prepared.request.clone(),
+            built: &prepared.plan,
+            recipe: &prepared.recipe,
+            snapshot: snapshot_of(&out),
+            adapter: out,
+            resume: self.flags.resume,
+        };
+        let outcome = train(&request, &mut Steps::new(console, &prepared.plan))?;
+        tell(console, &prepared, &outcome);
+        console.document("passed", document(&prepared, &outcome))?;
+        Ok(Exit::Passed)
+    }
+}
+
+/// A folder with something in it is not an output folder.
+pub(super) fn refuse_full(out: &std::path::Path) -> anyhow::Result<()> {
+    let full = match std::fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => out.exists(),
+    };
+    if full {
+        return Err(Usage::new(format!("`{}` exists and is not empty", out.display()), "choose another --out").into());
+    }
+    Ok(())
+}
+
+pub(super) fn dry_run(console: &Console, prepared: &Prepared) -> anyhow::Result<Exit> {
+    let cost = prepared.cost()?;
+    print_cost(console, &cost);
+    let mut fields = plan_fields(prepared);
+    fields.insert(
+        "cost".into(),
+        json!({"memory_bytes": cost.memory_bytes, "tokens_per_second": cost.tokens_per_second,
+               "tokens": cost.tokens, "seconds": cost.seconds}),
+    );
+    console.document("planned", fields)?;
+    Ok(Exit::Passed)
+}
+
+fn tell(console: &Console, prepared: &Prepared, outcome: &Outcome) {
+    let plan = &prepared.plan;
+    console.say(format_args!(
+        "trained {} steps in {} ({:.0} tokens/s, peak memory {})",
+        plan.steps(),
+        minutes(outcome.seconds),
+        outcome.tokens_per_second(),
+        human_bytes(outcome.peak_rss_bytes)
+    ));
+    console.say(format_args!(
+        "privacy epsilon {:.3} at delta {:e}, unit {}, {} adjacency",
+        plan.epsilon(),
+        plan.delta(),
+        plan.unit(),
+        plan.adjacency()
+    ));
+    if let [(_, base), .., (_, tuned)] = outcome.losses[..] {
+        console.say(format_args!(
+            "utility {:.3} nats per token, the base {:.3}, on {} public tokens",
+            tuned.nats_per_token, base.nats_per_token, tuned.tokens
+        ));
+    }
+    console.say(format_args!("{} {}", console.ink(Ink::Green, "adapter"), outcome.adapter.path.display()));
+}
+
+/// The plan's part of a document.
+pub(super) fn plan_fields(prepared: &Prepared) -> Map<String, Value> {
+    let plan = &prepared.plan;
+    let value = json!({
+        "epsilon": plan.epsilon(), "delta": plan.delta(), "sigma": plan.sigma(), "q": plan.q(), "steps": plan.steps(),
+        "plan": plan,
+    });
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
+    let mut fields = plan_fields(prepared);
+    let losses: Vec<Value> = outcome
+        .losses
+        .iter()
+        .map(|(step, loss)| json!({"step": step, "nats_per_token": loss.nats_per_token, "tokens": loss.tokens}))
+        .collect();
+    for (name, value) in [
+        ("tokens_per_second", json!(outcome.tokens_per_second())),
+        ("peak_rss_bytes", json!(outcome.peak_rss_bytes)),
+        // the share of clipped examples is a statistic of the records, and no budget was spent on it
+        ("clip_fraction", Value::Null),
+        ("adapter", json!(outcome.adapter.path)),
+        ("adapter_sha256", json!(outcome.adapter.sha256)),
+        ("resumed", json!(outcome.resumed)),
+        ("evaluation", json!(losses)),
+    ] {
+        fields.insert(name.into(), value);
+    }
+    fields
+}

@@ -1,0 +1,281 @@
+//! What `train` and `run` share: from settings and records to a plan, a recipe and examples.
+//!
+//! Invariant: every default of training stands here, once.
+
+use std::path::{Path, PathBuf};
+
+use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling};
+use cloister_model::{Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
+use cloister_text::Dataset;
+
+use super::config::{Length, Settings, Unit, positive};
+use super::console::{Console, Ink};
+use super::hint::Usage;
+use super::input;
+use crate::files::{digest_file, human_bytes};
+use crate::progress::{self, Progress};
+use crate::pull::resolve_base;
+use crate::train::corpus::Grouping;
+use crate::train::cost::Cost;
+use crate::train::{Corpus, Loss, Ready, Recipe, Watch};
+
+/// Longest example unless the user or the base's context says less.
+const MAX_TOKENS: usize = 512;
+/// Share of the data in a planned batch, and the largest planned batch: few steps with large batches learn most
+/// per unit of privacy (measured in docs/recipe.md).
+const BATCH_SHARE: f64 = 0.2;
+const LARGEST_BATCH: f64 = 1024.0;
+const STEPS: usize = 8;
+const CLIP_NORM: f64 = 0.5;
+const RANK: usize = 8;
+/// Fewer trained parameters take a higher rate under the same noise.
+const RATE_FEW: f64 = 3e-3;
+const RATE_MANY: f64 = 1e-3;
+/// Records of one subject in one draw.
+const SUBJECT_CAP: u32 = 8;
+/// Tokens in one pass of the decoder.
+const PASS_TOKENS: usize = 512;
+
+/// Flags of `train` and `run` beside the settings.
+#[derive(clap::Args)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    pub(super) settings: Settings,
+    /// Noise multiplier, instead of --epsilon
+    #[arg(long, value_name = "S", value_parser = positive, conflicts_with = "epsilon")]
+    pub(super) sigma: Option<f64>,
+    /// Print the plan and the cost, train nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Go on from the snapshot of an interrupted run
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) resume: bool,
+    /// Threads; without it, all processors
+    #[arg(long, value_name = "K", value_parser = super::config::whole)]
+    pub(super) threads: Option<usize>,
+}
+
+/// All decisions, made before the first step.
+pub(super) struct Prepared {
+    pub(super) ready: Ready,
+    pub(super) corpus: Corpus,
+    pub(super) request: PlanRequest,
+    pub(super) plan: PrivacyPlan,
+    pub(super) recipe: Recipe,
+    pub(super) max_tokens: usize,
+    pub(super) evaluation: Option<Evaluation>,
+}
+
+/// Public records to measure on.
+pub(super) struct Evaluation {
+    pub(super) file: String,
+    pub(super) sha256: String,
+    pub(super) examples: Vec<Example>,
+}
+
+/// Limits the thread pool, once, before anything uses it.
+pub(super) fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
+    if let Some(threads) = threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    }
+    Ok(())
+}
+
+/// The base that the settings name, opened.
+pub(super) fn open_base(console: &Console, settings: &Settings) -> anyhow::Result<Ready> {
+    let Some(name) = &settings.base else {
+        return Err(
+            Usage::new("no base model is named", "add --base NAME, or `base = \"NAME\"` to cloister.toml").into()
+        );
+    };
+    let ready = Ready::open(&resolve_base(name)?)?;
+    let identity = &ready.base.identity;
+    console.say(format_args!(
+        "base {} ({}, {:.0} M parameters, sha256 {}…)",
+        identity.name,
+        identity.format,
+        ready.decoder.parameters() as f64 / 1e6,
+        identity.sha256.get(..12).unwrap_or_default()
+    ));
+    Ok(ready)
+}
+
+/// Decides everything else from the settings and the records.
+pub(super) fn prepare(console: &Console, flags: &Flags, dataset: &Dataset, ready: Ready) -> anyhow::Result<Prepared> {
+    let settings = &flags.settings;
+    let context = ready.base.config.context_length;
+    let max_tokens = settings.max_tokens.unwrap_or(MAX_TOKENS.min(context));
+    if max_tokens > context {
+        let message = format!("max_tokens {max_tokens} is more than the base's context of {context} tokens");
+        return Err(Usage::new(message, format!("choose at most {context}")).into());
+    }
+    let length = match settings.length.unwrap_or(Length::Truncate) {
+        Length::Truncate => LengthPolicy::Truncate,
+        Length::Refuse => LengthPolicy::Refuse,
+    };
+    let options = ExampleOptions { max_tokens, length };
+    let unit = settings.unit.unwrap_or(Unit::Record);
+    let grouping = if unit == Unit::Subject { Grouping::Subject } else { Grouping::Record };
+    let corpus = Corpus::build(dataset, &ready.base, &options, grouping)?;
+    if corpus.truncated > 0 {
+        console.warn(format_args!("{} records were cut to {max_tokens} tokens", corpus.truncated));
+    }
+    if let (Unit::Record, Some(subjects)) = (unit, corpus.subjects)
+        && subjects < corpus.examples.len()
+    {
+        console.warn(format_args!(
+            "{subjects} subjects have {} records: the unit is the record; --unit subject protects a person's records together",
+            corpus.examples.len()
+        ));
+    }
+    let request = plan_request(settings, flags.sigma, &corpus, unit)?;
+    let plan = PrivacyPlan::build(&request)?;
+    let recipe = recipe(settings, plan.steps())?;
+    let evaluation = settings.evaluation.as_deref().map(|path| evaluation(console, path, settings, &ready, &options));
+    Ok(Prepared { evaluation: evaluation.transpose()?, ready, corpus, request, plan, recipe, max_tokens })
+}
+
+fn plan_request(settings: &Settings, sigma: Option<f64>, corpus: &Corpus, unit: Unit) -> anyhow::Result<PlanRequest> {
+    let units = corpus.units.len();
+    let noise = match (sigma, settings.epsilon) {
+        (Some(sigma), _) => NoiseLevel::Sigma(sigma),
+        (None, Some(epsilon)) => NoiseLevel::Epsilon(epsilon),
+        (None, None) => {
+            let hint = "add --epsilon E: 1 is strict, 8 is common; or --sigma S";
+            return Err(Usage::new("no privacy budget is given", hint).into());
+        }
+    };
+    let batch = match settings.batch {
+        Some(batch) => batch as f64,
+        None => (units as f64 * BATCH_SHARE).clamp(1.0, LARGEST_BATCH).round(),
+    };
+    let (unit, unit_cap) = match unit {
+        Unit::Record => (cloister_dp::Unit::Record, 1),
+        Unit::Subject => (cloister_dp::Unit::Subject, SUBJECT_CAP),
+    };
+    Ok(PlanRequest {
+        unit,
+        units: units as u64,
+        sampling: Sampling::ExpectedBatch(batch),
+        steps: settings.steps.unwrap_or(STEPS) as u64,
+        clip_norm: settings.clip_norm.unwrap_or(CLIP_NORM),
+        noise,
+        delta: settings.delta,
+        unit_cap,
+    })
+}
+
+fn recipe(settings: &Settings, steps: u64) -> anyhow::Result<Recipe> {
+    let targets = targets(settings.targets.as_deref().unwrap_or("qv"))?;
+    let rank = settings.rank.unwrap_or(RANK);
+    let alpha = u32::try_from(settings.alpha.unwrap_or(2 * rank))?;
+    let usual = if targets.len() <= 2 { RATE_FEW } else { RATE_MANY };
+    Ok(Recipe {
+        lora: LoraSpec::new(rank, alpha, targets)?,
+        optimizer: OptimizerConfig::adam(),
+        learning_rate: settings.learning_rate.unwrap_or(usual),
+        micro_batch_tokens: PASS_TOKENS,
+        evaluate_every: steps.div_ceil(4),
+    })
+}
+
+/// `qv`, `all`, or a list of names.
+pub(super) fn targets(text: &str) -> anyhow::Result<Vec<Target>> {
+    match text {
+        "all" => Ok(Target::ALL.to_vec()),
+        "qv" => Ok(vec![Target::Query, Target::Value]),
+        list => list.split(',').map(|name| name.parse::<Target>().map_err(Into::into)).collect(),
+    }
+}
+
+fn evaluation(
+    console: &Console,
+    path: &Path,
+    settings: &Settings,
+    ready: &Ready,
+    options: &ExampleOptions,
+) -> anyhow::Result<Evaluation> {
+    let dataset = input::read(console, path, &input::columns(settings.columns.clone())?)?;
+    let corpus = Corpus::build(&dataset, &ready.base, options, Grouping::Record)?;
+    let file = path.file_name().map_or_else(|| "-".into(), |name| name.to_string_lossy().into_owned());
+    Ok(Evaluation { file, sha256: digest_file(path, |_| ())?, examples: corpus.examples })
+}
+
+impl Prepared {
+    /// The plan, as it is printed before training.
+    pub(super) fn print_plan(&self, console: &Console) {
+        console.say(console.ink(Ink::Bold, "privacy plan"));
+        for (name, value) in self.plan.describe() {
+            console.say(format_args!("  {name:<24} {value}"));
+        }
+        if self.plan.units() < 10_000 {
+            console.say(console.ink(Ink::Dim, "  fewer than 10,000 units: expect the noise to cost utility"));
+        }
+    }
+
+    /// Memory and time, from the shapes and a short probe.
+    pub(super) fn cost(&self) -> anyhow::Result<Cost> {
+        let per_unit = self.corpus.examples.len() as f64 / self.corpus.units.len() as f64;
+        let mean = self.corpus.tokens() as f64 / self.corpus.examples.len() as f64;
+        let batch = self.plan.q() * self.plan.units() as f64 * per_unit;
+        Ok(crate::train::cost::estimate(&self.ready.decoder, &self.recipe, mean, batch, self.plan.steps())?)
+    }
+
+    /// The examples to measure on.
+    pub(super) fn evaluation(&self) -> Option<&[Example]> {
+        self.evaluation.as_ref().map(|evaluation| evaluation.examples.as_slice())
+    }
+}
+
+/// Says what a run will take.
+pub(super) fn print_cost(console: &Console, cost: &Cost) {
+    console.say(console.ink(Ink::Bold, "cost"));
+    console.say(format_args!("  {:<24} about {}", "memory", human_bytes(cost.memory_bytes)));
+    console.say(format_args!(
+        "  {:<24} about {} ({:.0} tokens at {:.0} a second)",
+        "training time",
+        minutes(cost.seconds),
+        cost.tokens,
+        cost.tokens_per_second
+    ));
+}
+
+/// Seconds as people read them.
+pub(super) fn minutes(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    if seconds < 120 { format!("{seconds} s") } else { format!("{} min {} s", seconds / 60, seconds % 60) }
+}
+
+/// The folder that holds the snapshot of a run into `out`.
+pub(super) fn snapshot_of(out: &Path) -> PathBuf {
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".snapshot");
+    out.with_file_name(name)
+}
+
+/// Shows the steps of a run.
+pub(super) struct Steps<'c> {
+    console: &'c Console,
+    progress: Progress,
+    last: u64,
+}
+
+impl<'c> Steps<'c> {
+    pub(super) fn new(console: &'c Console, plan: &PrivacyPlan) -> Self {
+        let progress = console.progress("training", plan.steps(), progress::Unit::Count("steps"));
+        Self { console, progress, last: 0 }
+    }
+}
+
+impl Watch for Steps<'_> {
+    fn step(&mut self, step: u64, epsilon: f64, tokens_per_second: f64) {
+        self.progress.note(format!("{tokens_per_second:.0} tokens/s  epsilon {epsilon:.2}"));
+        self.progress.advance(step - self.last);
+        self.last = step;
+    }
+
+    fn loss(&mut self, step: u64, loss: Loss) {
+        let line = format!("step {step}: {:.3} nats per token on {} public tokens", loss.nats_per_token, loss.tokens);
+        self.progress.above(|| self.console.say(&line));
+    }
+}

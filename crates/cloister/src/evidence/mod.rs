@@ -1,0 +1,25 @@
+//! Evidence of one run: measured facts, and the two ways of reading them: a page and a closing screen.
+//!
+//! Invariants: nothing here measures or invents; a number that was not measured is absent (`None`, an empty list, or
+//! NaN, which JSON writes as null) and is printed as "not measured" with the way to get it. No type here has a place
+//! for the text of a record. The same evidence always gives the same bytes.
+
+mod facts;
+mod html;
+mod meaning;
+mod personal;
+mod report;
+mod screen;
+mod svg;
+mod technical;
+mod words;
+
+#[cfg(test)]
+pub(crate) mod sample;
+
+pub use facts::{
+    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, Gate, LabelFacts, PrivacyFacts, ProtectionFacts, SCHEMA,
+    TrainingFacts, UtilityFacts, Verdict,
+};
+pub use report::report;
+pub use screen::{Line, Tone, screen};

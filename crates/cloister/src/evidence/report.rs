@@ -1,0 +1,263 @@
+//! `report.html`: one page for a data protection officer, an engineer and a security reviewer.
+//!
+//! Invariants: the page is complete in itself (no script, no font, image or link from outside; its content security
+//! policy forbids them); every text from the facts is escaped; it is well-formed XML after the doctype.
+
+use super::facts::Evidence;
+use super::html::{absent, checks, command, section};
+use super::personal::{self, Totals, bounded, unit_words};
+use super::technical;
+use super::words::{NOT_MEASURED, bytes, change, count, counted, epsilon, escape, fixed, powers, scientific};
+
+const STYLE: &str = include_str!("report.css");
+
+/// The page, as UTF-8 text.
+pub fn report(evidence: &Evidence) -> String {
+    let title = format!("{}: evidence of a run on {}", escape(&evidence.base.name), escape(&evidence.data.file));
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         base-uri 'none'; form-action 'none'\"/>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
+         <meta name=\"color-scheme\" content=\"light dark\"/><meta name=\"referrer\" content=\"no-referrer\"/>\
+         <title>{title}</title><style>\n{STYLE}</style></head>\n<body><main>\n"
+    );
+    page += &header(evidence);
+    page += &tiles(evidence);
+    page += READERS;
+    page += &verdict(evidence);
+    page += &personal::privacy(evidence);
+    page += &personal::not_covered(evidence);
+    page += &personal::entities(evidence);
+    page += &technical::utility(evidence);
+    page += &technical::plan(evidence);
+    page += &technical::training(evidence);
+    page += &technical::adapter(evidence);
+    page += &technical::digests(evidence);
+    page += &technical::repeat(evidence);
+    page += &technical::glossary();
+    page += &technical::footer(evidence);
+    page + "</main></body></html>\n"
+}
+
+const READERS: &str = "<nav aria-label=\"Contents\"><dl>\
+    <div><dt>For data protection</dt><dd><a href=\"#privacy\">What the adapter can reveal</a></dd>\
+    <dd><a href=\"#limits\">What is not covered</a></dd><dd><a href=\"#entities\">Personal data replaced</a></dd></div>\
+    <div><dt>For engineering</dt><dd><a href=\"#utility\">What it has learnt</a></dd>\
+    <dd><a href=\"#plan\">The privacy plan</a></dd><dd><a href=\"#training\">Data, base and training</a></dd></div>\
+    <div><dt>For security</dt><dd><a href=\"#adapter\">Checks of the adapter</a></dd>\
+    <dd><a href=\"#digests\">Digests</a></dd><dd><a href=\"#repeat\">How to check and repeat</a></dd></div>\
+    </dl></nav>\n";
+
+fn header(evidence: &Evidence) -> String {
+    let (class, word) = if evidence.verdict.passed { ("good", "Passed") } else { ("bad", "Refused") };
+    format!(
+        "<header><p class=\"product\"><span>{}</span><span>{}</span></p><h1>{} <span class=\"on\">tuned on</span> {}</h1>\
+         <p class=\"lead\"><strong class=\"verdict {class}\">{word}</strong> {}</p></header>\n",
+        escape(&evidence.product),
+        escape(&evidence.created),
+        escape(&evidence.base.name),
+        escape(&evidence.data.file),
+        summary(evidence)
+    )
+}
+
+/// The run in one sentence (HTML).
+fn summary(evidence: &Evidence) -> String {
+    let (data, privacy) = (&evidence.data, &evidence.privacy);
+    let of_subjects = match data.subjects {
+        Some(subjects) => format!(" of {}", counted(subjects, "subject")),
+        None => String::new(),
+    };
+    let promise = match bounded(privacy) {
+        true => {
+            format!("with ε\u{a0}=\u{a0}{} per {}", powers(&epsilon(privacy.epsilon)), escape(&unit_words(privacy).0))
+        }
+        false if privacy.epsilon == f64::INFINITY => "without any privacy bound".into(),
+        false => "with a privacy loss that was not measured".into(),
+    };
+    let learnt = match &evidence.utility {
+        Some(utility) => {
+            let (base, tuned) = (utility.base_nats_per_token, utility.tuned_nats_per_token);
+            match change(base, tuned) {
+                Some(change) if tuned < base => {
+                    format!("; its loss on public text fell by {}", change.trim_start_matches('−'))
+                }
+                Some(_) => "; its loss on public text did not fall".into(),
+                None => "; its loss on public text was not measured".into(),
+            }
+        }
+        None => "; its loss on public text was not measured".into(),
+    };
+    let gates = &evidence.verdict.gates;
+    let refusing = gates.iter().filter(|gate| !gate.passed).count();
+    let verdict = match (gates.len(), refusing) {
+        (0, _) => "no gate was asked".into(),
+        (1, 0) => "the one gate lets it pass".into(),
+        (all, 0) => format!("all {all} gates let it pass"),
+        (all, refusing) => format!("{refusing} of {} refused it", counted(all as u64, "gate")),
+    };
+    format!("The adapter was trained on {}{of_subjects} {promise}{learnt}; {verdict}.", counted(data.records, "record"))
+}
+
+fn tiles(evidence: &Evidence) -> String {
+    let (privacy, adapter) = (&evidence.privacy, &evidence.adapter);
+    let mut html = String::from("<dl class=\"tiles\">");
+    let mut tile = |name: &str, figure: &str, below: &str| {
+        html += &format!("<div><dt>{name}</dt><dd class=\"figure\">{figure}</dd><dd>{below}</dd></div>");
+    };
+    let (unit, _) = unit_words(privacy);
+    let delta = powers(&scientific(privacy.delta));
+    match bounded(privacy) {
+        true => {
+            let figure = format!("ε = {}", powers(&epsilon(privacy.epsilon)));
+            tile("Privacy loss", &figure, &format!("per {}, at δ\u{a0}=\u{a0}{delta}", escape(&unit)));
+        }
+        false if privacy.epsilon == f64::INFINITY => tile("Privacy loss", "no bound", "the plan adds no noise"),
+        false => tile("Privacy loss", NOT_MEASURED, "see below"),
+    }
+    match &evidence.utility {
+        Some(utility) if utility.tuned_nats_per_token.is_finite() => {
+            let (base, tuned) = (utility.base_nats_per_token, utility.tuned_nats_per_token);
+            let below = format!("nats per token; base {}", fixed(base, 3));
+            tile("Loss on public text", &fixed(tuned, 3), &below);
+        }
+        _ => tile("Loss on public text", NOT_MEASURED, "needs an evaluation file"),
+    }
+    match &evidence.protection {
+        Some(protection) => {
+            let total = Totals::of(&protection.labels);
+            let below = format!("of {} found; {} still found", count(total.found), count(total.residual));
+            tile("Entities replaced", &count(total.replaced), &below);
+        }
+        None => tile("Entities replaced", NOT_MEASURED, "the protect stage did not run"),
+    }
+    let passed = adapter.checks.iter().filter(|check| check.passed).count();
+    let checked = match adapter.checks.len() {
+        0 => NOT_MEASURED.to_owned(),
+        all => format!("{passed} of {all}"),
+    };
+    let read = if adapter.checks.is_empty() { "not read back" } else { "read back from disk" };
+    tile("Adapter checks passed", &checked, &format!("{read}, {}", bytes(adapter.bytes)));
+    html + "</dl>\n"
+}
+
+fn verdict(evidence: &Evidence) -> String {
+    let verdict = &evidence.verdict;
+    let gates = if verdict.gates.is_empty() {
+        absent("Not decided.", "No gate stands in the evidence, so nothing was decided about this adapter.")
+    } else {
+        let rows = verdict.gates.iter().map(|gate| (gate.name.as_str(), gate.passed, gate.detail.as_str()));
+        checks(rows, ("passed", "refused"))
+    };
+    let next = match verdict.next.trim() {
+        "" => String::new(),
+        next => format!("<h3>Next command</h3>{}", command(next)),
+    };
+    section("verdict", "Verdict", &format!("{gates}{next}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::sample::{HOSTILE, extreme, hostile, private, refused, unmeasured, well_formed};
+    use super::*;
+
+    /// The words that a reader sees, in lower case.
+    fn words(page: &str) -> Vec<String> {
+        let body = page.split("</style>").nth(1).unwrap();
+        let mut text = String::new();
+        let mut inside = false;
+        for character in body.chars() {
+            inside = match character {
+                '<' => true,
+                '>' => false,
+                _ => inside,
+            };
+            text.push(if inside || character == '>' { ' ' } else { character });
+        }
+        text.to_lowercase().split(|character: char| !character.is_alphanumeric()).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_page_is_well_formed_and_complete_in_itself() {
+        for evidence in [private(), refused(), unmeasured(), hostile()] {
+            let page = report(&evidence);
+            well_formed(page.strip_prefix("<!DOCTYPE html>\n").unwrap()).unwrap();
+            for outside in ["http://", "https://", "<link", "<img", "@import", "url(", "src=", " style=", " on"] {
+                let markup = page.split("</style>").nth(1).unwrap();
+                let tags: String = markup.split('<').skip(1).filter_map(|tag| tag.split('>').next()).collect();
+                assert!(!tags.contains(outside) && !STYLE.contains("url("), "{outside}");
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        let page = report(&hostile());
+        assert!(!page.contains("<script") && !page.contains("onerror=\"") && !page.contains('\u{202e}'));
+        assert!(!page.contains(HOSTILE));
+        assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    }
+
+    #[test]
+    fn the_same_evidence_gives_the_same_page() {
+        assert_eq!(report(&private()), report(&private()));
+    }
+
+    #[test]
+    fn no_number_is_printed_as_nan_or_inf() {
+        for evidence in [private(), refused(), unmeasured(), hostile()] {
+            let words = words(&report(&evidence));
+            assert!(!words.iter().any(|word| ["nan", "inf", "infinity"].contains(&word.as_str())));
+        }
+        for real in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e-320, 0.5, 1e6, f64::MAX] {
+            for whole in [0, 1, u64::MAX] {
+                let page = report(&extreme(whole, real));
+                well_formed(page.strip_prefix("<!DOCTYPE html>\n").unwrap()).unwrap();
+                let words = words(&page);
+                assert!(
+                    !words.iter().any(|word| ["nan", "inf", "infinity"].contains(&word.as_str())),
+                    "{whole} {real}"
+                );
+            }
+        }
+        let page = report(&unmeasured());
+        assert!(page.matches("Not measured.").count() == 3 && page.contains("--evaluation FILE.jsonl"));
+    }
+
+    #[test]
+    fn the_figures_are_those_of_the_evidence() {
+        let evidence = private();
+        let page = report(&evidence);
+        for figure in [
+            "7.998",
+            "1\u{a0}×\u{a0}10<sup>−5</sup>",
+            "3.973",
+            "2.386",
+            "39.9\u{a0}%",
+            "3,590",
+            "29.8\u{a0}%",
+            "4 of 4",
+        ] {
+            assert!(page.contains(figure), "{figure}");
+        }
+        for digest in [&evidence.base.sha256, &evidence.data.commitment, &evidence.adapter.sha256] {
+            assert!(page.contains(digest.as_str()));
+        }
+        for limit in &evidence.privacy.not_covered {
+            assert!(page.contains(&escape(limit)));
+        }
+        assert_eq!(page.matches("<svg").count(), 3);
+        assert_eq!(page.matches("<desc").count(), 3);
+    }
+
+    #[test]
+    fn a_refusal_cannot_be_overlooked() {
+        let page = report(&refused());
+        assert!(page.contains("class=\"verdict bad\">Refused<"));
+        assert!(page.contains("This run promises no privacy.") && page.contains("no better than the base"));
+        assert!(page.contains("A second search, after replacement, still found 12."));
+    }
+}

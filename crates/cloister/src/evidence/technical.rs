@@ -1,0 +1,282 @@
+//! The sections for those who build and those who check: utility, plan, training, adapter, digests,
+//! repetition, words.
+//!
+//! Invariant: every setting and digest of the evidence stands in the page, in the form in which it can be compared.
+
+use super::facts::Evidence;
+use super::html::{Fact, checks, command, drawing, fact, facts, figure, markup, missing, numbers, section};
+use super::personal::{bounded, unit_words};
+use super::svg::{LineChart, line};
+use super::words::{
+    NOT_MEASURED, bytes, change, clean, count, counted, duration, epsilon, escape, fixed, powers, scientific, setting,
+    shell_word,
+};
+
+const NO_LIMIT: u64 = u32::MAX as u64;
+
+/// The loss on public text, with its course over the steps.
+pub(super) fn utility(evidence: &Evidence) -> String {
+    let heading = "What the adapter has learnt";
+    let Some(utility) = &evidence.utility else {
+        let how = "No evaluation file was given. Give cloister run a file of public text in the same form with \
+                   --evaluation FILE.jsonl.";
+        return section("utility", heading, &missing(how));
+    };
+    let (base, tuned) = (utility.base_nats_per_token, utility.tuned_nats_per_token);
+    let judged = match (base.is_finite() && tuned.is_finite()).then_some(tuned < base) {
+        Some(true) => "The tuned model predicts this text better than the base does.",
+        Some(false) => {
+            "<strong class=\"bad\">The tuned model predicts this text no better than the base does.</strong>"
+        }
+        None => "Without both losses there is nothing to compare.",
+    };
+    let row = |name: &str, loss: f64| {
+        let perplexity = if loss.is_finite() && loss < 500.0 { setting_short(loss.exp()) } else { NOT_MEASURED.into() };
+        vec![name.to_owned(), fixed(loss, 3), powers(&perplexity)]
+    };
+    let mut rows = vec![row("Base model", base), row("With the adapter", tuned)];
+    if let Some(change) = change(base, tuned) {
+        rows.push(vec!["Change".into(), change, String::new()]);
+    }
+    let table = numbers(&["Model", "Nats per token", "Perplexity"], &rows, None);
+    let intro = format!(
+        "<p>Loss was measured on <em>{}</em>: {} with {}, public text kept apart from the training data, so that \
+         these figures reveal no more about it than the adapter does. Lower is better. {judged}</p>",
+        escape(&utility.file),
+        counted(utility.records, "record"),
+        counted(utility.tokens, "scored token"),
+    );
+    let description = format!("The loss goes from {} for the base to {} at the end.", fixed(base, 3), fixed(tuned, 3));
+    let chart = line(&LineChart {
+        id: "loss",
+        title: "Loss on public held-out text over training steps",
+        description: &description,
+        measure: "loss on public text, nats per token",
+        ends: ("base", "tuned"),
+        written: |value| fixed(value, 3),
+        from_zero: false,
+        points: &utility.curve,
+    });
+    let figure = match chart {
+        Some(chart) => {
+            let rows: Vec<Vec<String>> =
+                utility.curve.iter().map(|&(step, loss)| vec![count(step), fixed(loss, 4)]).collect();
+            let caption = "Step 0 is the base model.";
+            drawing(&chart, caption, &numbers(&["Step", "Nats per token"], &rows, None))
+        }
+        None => drawing(&missing("The evidence holds no loss by step."), "Loss over the steps.", ""),
+    };
+    section("utility", heading, &format!("<div class=\"pair\"><div>{intro}{table}</div>{figure}</div>"))
+}
+
+fn setting_short(number: f64) -> String {
+    if number < 1000.0 { fixed(number, 1) } else { setting(number.round()) }
+}
+
+/// The privacy plan, number by number.
+pub(super) fn plan(evidence: &Evidence) -> String {
+    let privacy = &evidence.privacy;
+    let (unit, units) = unit_words(privacy);
+    let adjacency = match privacy.adjacency.as_str() {
+        "zero-out" => {
+            format!("two data sets are neighbours if one {unit} contributes nothing in one of them; N is public")
+        }
+        "add-remove" => {
+            format!("two data sets are neighbours if one {unit} is missing from one of them; N is protected")
+        }
+        _ => "which two data sets must look alike".into(),
+    };
+    let cap = if privacy.unit_cap >= NO_LIMIT { "no limit".into() } else { count(privacy.unit_cap) };
+    let rows = [
+        fact("Unit", &privacy.unit, "whose presence is hidden"),
+        fact("Adjacency", &privacy.adjacency, adjacency),
+        figure("Units, N", count(privacy.units), format!("{units} in the data")),
+        figure("Sampling rate, q", setting(privacy.q), format!("chance of each {unit} to take part in a step")),
+        figure("Steps, T", count(privacy.steps), "updates of the adapter"),
+        figure("Noise, sigma", setting(privacy.sigma), "standard deviation of the noise, divided by the clip norm"),
+        figure("Clip norm, C", setting(privacy.clip_norm), format!("longest gradient that one {unit} can contribute")),
+        figure(
+            "Denominator",
+            setting(privacy.denominator),
+            "the noised sum is divided by it, whatever the batch drawn",
+        ),
+        figure("Records per unit", cap, "that can take part in one step"),
+        figure("Delta", scientific(privacy.delta), "chance that the bound leaves aside"),
+        figure("Epsilon", epsilon(privacy.epsilon), "bound on the privacy loss after all steps"),
+        figure("– by PLD", epsilon(privacy.epsilon_pld), "privacy loss distribution"),
+        figure("– by RDP", epsilon(privacy.epsilon_rdp), "Rényi divergences, the cross-check"),
+        fact("Accountant", &privacy.accountant, "method behind epsilon"),
+        fact("Sampler", &privacy.sampler, "how batches were drawn; the accountant assumes the same"),
+    ];
+    let intro = "<p>One plan, fixed before training, built the sampler, the noise and the accountant together. No \
+                 number in it was chosen from the course of this training.</p>";
+    section("plan", "The privacy plan", &format!("{intro}{}", facts(&rows)))
+}
+
+/// Data, base and course of the training.
+pub(super) fn training(evidence: &Evidence) -> String {
+    let (base, data, training) = (&evidence.base, &evidence.data, &evidence.training);
+    let types: Vec<String> =
+        base.tensor_types.iter().map(|(name, tensors)| format!("{} {name}", count(*tensors))).collect();
+    let subjects = data.subjects.map_or(NOT_MEASURED.into(), count);
+    let subjects_how =
+        if data.subjects.is_some() { "people they are about" } else { "give each record a subject field" };
+    let share = match (base.parameters, training.trainable_parameters) {
+        (0, _) => String::new(),
+        (all, some) => format!("{} % of the base", setting_of_share(some as f64 / all as f64 * 100.0)),
+    };
+    let speed = match training.tokens_per_second {
+        speed if speed.is_finite() && speed > 0.0 => format!("{} tokens/s", fixed(speed, 0)),
+        _ => NOT_MEASURED.into(),
+    };
+    let memory = if training.peak_rss_bytes == 0 { NOT_MEASURED.into() } else { bytes(training.peak_rss_bytes) };
+    let listed = |items: &[String]| if items.is_empty() { NOT_MEASURED.into() } else { items.join(", ") };
+    let rows = [
+        fact("Data", &data.file, format!("shape: {}", data.shape)),
+        figure("Records", count(data.records), "training examples"),
+        figure("Subjects", subjects, subjects_how),
+        figure("Cut short", count(data.truncated), format!("records longer than {} tokens", count(data.max_tokens))),
+        fact("Base", &base.name, format!("format: {}", base.format)),
+        figure("Base parameters", count(base.parameters), "frozen"),
+        fact("Stored tensors", listed(&types), "by storage type"),
+        fact("Adapted projections", listed(&training.targets), "in every layer"),
+        figure("Rank, alpha", format!("{}, {}", count(training.rank), count(training.alpha)), "of the adapter"),
+        figure("Trained parameters", count(training.trainable_parameters), share),
+        fact("Optimiser", &training.optimizer, format!("learning rate {}", setting(training.learning_rate))),
+        fact(
+            "Time",
+            duration(training.seconds),
+            if training.resumed { "resumed from a snapshot" } else { "in one go" },
+        ),
+        figure("Throughput", speed, "tokens trained on"),
+        fact("Peak memory", memory, "resident, of the whole process"),
+    ];
+    section("training", "Data, base and training", &facts(&rows))
+}
+
+fn setting_of_share(percent: f64) -> String {
+    if percent < 0.01 { setting(percent) } else { fixed(percent, 2) }
+}
+
+/// The adapter as it was read back.
+pub(super) fn adapter(evidence: &Evidence) -> String {
+    let adapter = &evidence.adapter;
+    let (path, size) = (escape(&adapter.path), bytes(adapter.bytes));
+    if adapter.checks.is_empty() {
+        let html = missing("No check of the written adapter is in the evidence. Run cloister run to its end.");
+        return section(
+            "adapter",
+            "Checks of the adapter",
+            &format!("<p>Folder <code>{path}</code> ({size}).</p>{html}"),
+        );
+    }
+    let intro = format!(
+        "<p>An adapter whose weights carry the wrong names loads without a word and does nothing. So the folder \
+         <code>{path}</code> ({size}) was read back from disk and checked.</p>"
+    );
+    let rows = adapter.checks.iter().map(|check| (check.name.as_str(), check.passed, check.detail.as_str()));
+    let html = checks(rows, ("passed", "failed"));
+    section("adapter", "Checks of the adapter", &format!("{intro}{html}"))
+}
+
+/// What each figure was measured on.
+pub(super) fn digests(evidence: &Evidence) -> String {
+    let hash = |text: &str| match text {
+        "" => NOT_MEASURED.into(),
+        text => format!("<code class=\"digest\">{}</code>", escape(text)),
+    };
+    let (base, data, adapter) = (&evidence.base, &evidence.data, &evidence.adapter);
+    let mut rows: Vec<Fact> = vec![
+        markup("Base model", hash(&base.sha256), format!("SHA-256 of {}", base.name)),
+        markup(
+            "Training data",
+            hash(&data.commitment),
+            format!("commitment to {}: HMAC-SHA256 under a key that is kept aside", data.file),
+        ),
+    ];
+    if let Some(utility) = &evidence.utility {
+        rows.push(markup("Evaluation text", hash(&utility.sha256), format!("SHA-256 of {}", utility.file)));
+    }
+    rows.push(markup("Adapter", hash(&adapter.sha256), "SHA-256 of adapter_model.safetensors"));
+    let note = "<p>A plain digest of the training data would let anyone test a guess at it. The commitment does not: \
+                without its key it says nothing, with key and file it proves which data were used.</p>";
+    section("digests", "Digests", &format!("{}{note}", facts(&rows)))
+}
+
+/// Commands that check or repeat this run.
+pub(super) fn repeat(evidence: &Evidence) -> String {
+    let (privacy, adapter) = (&evidence.privacy, &evidence.adapter);
+    let file = format!("{}/adapter_model.safetensors", clean(&adapter.path).trim_end_matches('/'));
+    let mut html = format!(
+        "<h3>The adapter is the one described here</h3>{}<p>prints <code class=\"digest\">{}</code>.</p>",
+        command(&format!("sha256sum {}", shell_word(&file))),
+        escape(&adapter.sha256)
+    );
+    if bounded(privacy) && [privacy.q, privacy.sigma].iter().all(|number| number.is_finite()) {
+        let (q, sigma, steps, delta) = (privacy.q, privacy.sigma, privacy.steps, privacy.delta);
+        let phase = format!(r#"{{"phases":[{{"q":{q:?},"sigma":{sigma:?},"steps":{steps}}}],"delta":{delta:?}}}"#);
+        html += &format!(
+            "<h3>Epsilon follows from the plan</h3>{}<p>prints epsilon {} by PLD and {} by RDP, without the data or the \
+             model. Any other accountant for the Poisson-subsampled Gaussian mechanism takes the same four numbers.</p>",
+            command(&format!("echo '{phase}' | cloister budget epsilon --batch -")),
+            powers(&epsilon(privacy.epsilon_pld)),
+            powers(&epsilon(privacy.epsilon_rdp)),
+        );
+        let evaluation = match &evidence.utility {
+            Some(utility) => format!(" --evaluation {}", shell_word(&utility.file)),
+            None => String::new(),
+        };
+        html += &format!(
+            "<h3>The whole run again</h3>{}<p>Take the other settings from the plan above. Noise and batches come from \
+             fresh randomness that nobody keeps, so weights, digest and loss will differ; epsilon will not. A \
+             second run on the same data spends as much privacy again.</p>",
+            command(&format!(
+                "cloister run {} --base {} --epsilon {:?}{evaluation} --out again",
+                shell_word(&evidence.data.file),
+                shell_word(&evidence.base.name),
+                privacy.epsilon,
+            )),
+        );
+    }
+    section("repeat", "How to check and repeat this", &html)
+}
+
+/// Six words.
+pub(super) fn glossary() -> String {
+    const WORDS: [(&str, &str); 6] = [
+        ("Adapter", "Small matrices (LoRA) that change a frozen base model. They are all that training wrote."),
+        (
+            "Epsilon, ε",
+            "Privacy loss: taking part changes the probability of any outcome by a factor of at most e to the power of \
+             epsilon. Smaller is better; 0 is perfect.",
+        ),
+        ("Delta, δ", "A small chance that epsilon leaves aside. It should be well below one in the number of people."),
+        ("Clipping", "Shortening a contribution that is too long, so that nobody weighs more than the clip norm."),
+        (
+            "Noise, sigma",
+            "Random numbers added to each step, large enough to hide one clipped contribution. More noise, smaller \
+             epsilon.",
+        ),
+        (
+            "Nats per token",
+            "How surprised the model is by each piece of text, in natural units of information. Lower is better.",
+        ),
+    ];
+    let words: String = WORDS
+        .iter()
+        .map(|(word, meaning)| format!("<div><dt>{}</dt><dd>{}</dd></div>", escape(word), escape(meaning)))
+        .collect();
+    section("words", "Six words", &format!("<dl class=\"words\">{words}</dl>"))
+}
+
+/// One line for the end of the page.
+pub(super) fn footer(evidence: &Evidence) -> String {
+    format!(
+        "<footer><p>Written by {} at {}. The same facts for machines are in <code>evidence.json</code> (schema {}). This \
+         page loads nothing and runs no script. {} in the verdict.</p></footer>",
+        escape(&evidence.product),
+        escape(&evidence.created),
+        escape(&evidence.schema),
+        counted(evidence.verdict.gates.len() as u64, "gate")
+    )
+}

@@ -1,0 +1,23 @@
+//! The product: the stages of private fine-tuning and the command line that drives them.
+//!
+//! Invariants: no stage imports another stage; every stage is a function from artifacts to artifacts and evidence;
+//! nothing that holds the text of a record reaches an error, a log or a progress line.
+//! `tests/it/tidy.rs` enforces what a program can check of this.
+
+pub mod bench;
+pub mod budget;
+pub mod cli;
+pub mod doctor;
+pub mod error;
+pub mod evidence;
+pub mod files;
+pub mod interrupt;
+pub mod parallel;
+pub mod progress;
+pub mod protect;
+pub mod pull;
+pub mod scan;
+pub mod system;
+pub mod train;
+
+pub use error::Error;

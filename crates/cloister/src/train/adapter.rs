@@ -1,0 +1,95 @@
+//! The adapter on disk: written whole, read back, and compared with what was trained.
+//!
+//! Why: an adapter whose tensors are misnamed loads without an error elsewhere and *is the base model*; it leaks
+//! nothing, learns nothing, and passes every audit (Opacus issue 820; see also PEFT's warning on missing keys).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use cloister_model::{Lora, peft};
+
+use super::{Error, Request};
+use crate::files::digest_file;
+
+/// Logits before and after the disk may differ by this much; they are the same numbers, so in fact by nothing.
+const TOLERANCE: f32 = 1e-5;
+
+/// An adapter that was read back from disk.
+pub struct WrittenAdapter {
+    /// Its folder.
+    pub path: PathBuf,
+    /// SHA-256 of the tensors' file.
+    pub sha256: String,
+    /// Size of the tensors' file.
+    pub bytes: u64,
+    /// Number of trained values.
+    pub parameters: usize,
+    /// The four assertions that held.
+    pub checks: Vec<AdapterCheck>,
+}
+
+/// One assertion about the adapter on disk.
+pub struct AdapterCheck {
+    /// What was asserted.
+    pub name: &'static str,
+    /// What was measured.
+    pub detail: String,
+}
+
+/// Writes the folder and holds it to four assertions; removes it if one fails.
+pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter, Error> {
+    let Request { ready, built: plan, adapter: path, .. } = request;
+    let metadata = BTreeMap::from([
+        ("producer".to_owned(), concat!("cloister ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("base_sha256".to_owned(), ready.base.identity.sha256.clone()),
+        ("epsilon".to_owned(), plan.epsilon().to_string()),
+        ("delta".to_owned(), plan.delta().to_string()),
+        ("unit".to_owned(), plan.unit().to_string()),
+    ]);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        crate::files::create_folder(parent)?;
+    }
+    peft::write(path, lora, &ready.base, &metadata)?;
+    check(request, lora).inspect_err(|_| {
+        // An adapter that failed its checks must not be found and used; the error tells what happened.
+        let _ = std::fs::remove_dir_all(path);
+    })
+}
+
+fn check(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter, Error> {
+    let Request { ready, adapter: path, .. } = request;
+    let read = peft::check_written(path, lora, &ready.base.config)?;
+    let tokens = ready.base.tokenizer.encode("The quick brown fox jumps over the lazy dog.", true)?;
+    let base = ready.decoder.logits(None, &tokens)?;
+    let memory = ready.decoder.logits(Some(lora), &tokens)?;
+    let disk = ready.decoder.logits(Some(&read), &tokens)?;
+    let from_base = largest_difference(&disk, &base);
+    let from_memory = largest_difference(&disk, &memory);
+    if from_memory.is_nan() || from_memory > TOLERANCE {
+        return Err(Error::NotFaithful { difference: from_memory });
+    }
+    if from_base.is_nan() || from_base <= 0.0 {
+        return Err(Error::Identity);
+    }
+    let tensors = path.join("adapter_model.safetensors");
+    let bytes = std::fs::metadata(&tensors).map_err(crate::Error::read(&tensors))?.len();
+    let slots = lora.slots.len();
+    let largest_b =
+        read.slots.iter().flat_map(|slot| &read.parameters[slot.b.clone()]).fold(0.0f32, |m, v| m.max(v.abs()));
+    Ok(WrittenAdapter {
+        path: path.clone(),
+        sha256: digest_file(&tensors, |_| ())?,
+        bytes,
+        parameters: lora.parameters.len(),
+        checks: vec![
+            AdapterCheck { name: "every target has A and B", detail: format!("{slots} pairs") },
+            AdapterCheck { name: "B is not zero", detail: format!("largest value {largest_b:.1e}") },
+            AdapterCheck { name: "logits differ from the base's", detail: format!("by up to {from_base:.3}") },
+            AdapterCheck { name: "logits equal those in memory", detail: format!("within {from_memory:.1e}") },
+        ],
+    })
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |most, d| if d.is_nan() || d > most { d } else { most })
+}

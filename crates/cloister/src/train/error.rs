@@ -1,0 +1,101 @@
+//! Why training stops. Messages carry lines, counts and paths, never content of a record.
+
+use std::path::PathBuf;
+
+/// A refusal or failure of the training stage.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A record cannot become an example.
+    #[error("line {line}")]
+    Record {
+        /// Line in the data file.
+        line: usize,
+        /// Why.
+        #[source]
+        source: cloister_model::Error,
+    },
+    /// Subjects are the unit, and a record names none.
+    #[error("line {line} names no subject, and the privacy unit is the subject")]
+    NoSubject {
+        /// Line in the data file.
+        line: usize,
+    },
+    /// The base computes infinities or NaN.
+    #[error("the base gives logits that are not finite")]
+    BrokenBase,
+    /// The public loss is not a number.
+    #[error("the loss on the evaluation records is not finite after step {step}")]
+    NonFiniteLoss {
+        /// Steps done.
+        step: u64,
+    },
+    /// The parameters left the numbers.
+    #[error("the adapter's parameters are not finite after step {step}")]
+    NonFiniteParameters {
+        /// Steps done.
+        step: u64,
+    },
+    /// A step changed nothing: the adapter would be the base.
+    #[error("the adapter's parameters did not move in step {step}")]
+    NotMoved {
+        /// Steps done.
+        step: u64,
+    },
+    /// The adapter read back from disk is not the one that was trained.
+    #[error(
+        "the adapter on disk does not give the logits of the adapter in memory (largest difference {difference:e})"
+    )]
+    NotFaithful {
+        /// Largest difference of a logit.
+        difference: f32,
+    },
+    /// The adapter gives the base's logits.
+    #[error("the adapter on disk gives the base's logits")]
+    Identity,
+    /// Ctrl-C.
+    #[error("interrupted after {step} of {steps} steps; a snapshot is kept in `{}`", snapshot.display())]
+    Interrupted {
+        /// Steps done.
+        step: u64,
+        /// Steps planned.
+        steps: u64,
+        /// Folder of the snapshot.
+        snapshot: PathBuf,
+    },
+    /// A snapshot is in the way, and nobody said to go on from it.
+    #[error("a snapshot of an unfinished run is in `{}`", path.display())]
+    SnapshotExists {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// There is nothing to go on from.
+    #[error("there is no snapshot in `{}`", path.display())]
+    NoSnapshot {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The snapshot belongs to another run.
+    #[error("the snapshot was made with another {what}")]
+    OtherRun {
+        /// Plan, recipe, base or data.
+        what: &'static str,
+    },
+    /// The snapshot cannot be read.
+    #[error("the snapshot in `{}` is damaged: {problem}", path.display())]
+    DamagedSnapshot {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Files.
+    #[error(transparent)]
+    File(#[from] crate::Error),
+    /// The privacy engine.
+    #[error(transparent)]
+    Privacy(#[from] cloister_dp::Error),
+    /// The model engine.
+    #[error(transparent)]
+    Model(#[from] cloister_model::Error),
+}

@@ -1,0 +1,152 @@
+//! One step of DP-SGD (Abadi et al. 2016, algorithm 1) with Poisson-sampled units and Adam on the noised mean.
+//!
+//! Invariant: clipping, noise, denominator and sampling come from the plan alone; a micro-batch is a matter of memory
+//! and cannot change the result beyond rounding of single gradients.
+
+use cloister_dp::{NoiseSource, Optimizer, PoissonSampler};
+use cloister_model::{Example, Lora, Workspace};
+
+use super::evaluate::Loss;
+use super::snapshot::Saved;
+use super::{Error, Request};
+use crate::interrupt;
+
+/// Gradients of one micro-batch take at most this much memory.
+const GRADIENT_BYTES: usize = 256 << 20;
+
+/// The state of a run between two steps.
+pub(super) struct Trainer<'a> {
+    request: &'a Request<'a>,
+    lora: Lora,
+    optimizer: Optimizer,
+    sampler: PoissonSampler,
+    noise: NoiseSource,
+    gradients: Vec<f32>,
+    done: u64,
+}
+
+impl<'a> Trainer<'a> {
+    pub(super) fn new(request: &'a Request<'a>) -> Result<Self, Error> {
+        let mut lora = Lora::zeros(request.ready.decoder.config(), request.recipe.lora.clone());
+        lora.initialise(uniform()?);
+        Ok(Self {
+            request,
+            optimizer: Optimizer::new(request.recipe.optimizer, lora.parameters.len())?,
+            lora,
+            sampler: request.built.sampler()?,
+            noise: request.built.noise()?,
+            gradients: Vec::new(),
+            done: 0,
+        })
+    }
+
+    pub(super) fn lora(&self) -> &Lora {
+        &self.lora
+    }
+
+    pub(super) fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    pub(super) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Goes on where a snapshot ended. Sampler and noise start under fresh keys: those of the earlier process were
+    /// never stored, and independent draws are what the accountant assumes.
+    pub(super) fn restore(&mut self, saved: Saved) -> Result<Vec<(u64, Loss)>, Error> {
+        self.lora.parameters = saved.parameters;
+        self.optimizer.restore(saved.optimizer)?;
+        self.noise = self.request.built.noise_after(saved.step)?;
+        self.done = saved.step;
+        Ok(saved.losses)
+    }
+
+    /// Runs one step; returns the number of tokens seen. An interrupted step leaves nothing behind: its batch is
+    /// forgotten before any noise was drawn, and a later step draws its own.
+    pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {
+        let Request { ready, corpus, built: plan, recipe, .. } = self.request;
+        let batch = self.sampler.draw(); // each unit with probability q; it may be empty
+        let mut sum = plan.accumulator(self.lora.parameters.len());
+        let mut tokens = 0;
+        for micro_batch in self.micro_batches(&batch)? {
+            if interrupt::requested() {
+                return Err(Error::Interrupted { step: self.done, steps: plan.steps(), snapshot: Default::default() });
+            }
+            let examples: Vec<&Example> = micro_batch.iter().flatten().map(|&i| &corpus.examples[i]).collect();
+            ready.decoder.per_example_gradients(&self.lora, &examples, workspace, &mut self.gradients)?;
+            let mut rows = self.gradients.chunks(self.lora.parameters.len());
+            for unit in &micro_batch {
+                let unit: Vec<&[f32]> = rows.by_ref().take(unit.len()).collect();
+                sum.add_unit(&unit)?; // g / max(1, |g| / C); what is not finite adds nothing
+            }
+            tokens += examples.iter().map(|example| example.tokens.len() as u64).sum::<u64>();
+        }
+        let mean = plan.privatise(sum, &mut self.noise)?; // (sum + N(0, (sigma C)^2)) / planned batch, once
+        self.optimizer.step(&mut self.lora.parameters, &mean, recipe.learning_rate as f32)?;
+        self.done += 1;
+        self.check()?;
+        Ok(tokens)
+    }
+
+    /// What only noised values tell: the parameters are numbers, and they moved.
+    fn check(&self) -> Result<(), Error> {
+        if !self.lora.parameters.iter().all(|value| value.is_finite()) {
+            return Err(Error::NonFiniteParameters { step: self.done });
+        }
+        if self.lora.is_identity() {
+            return Err(Error::NotMoved { step: self.done });
+        }
+        Ok(())
+    }
+
+    /// Splits a batch of units into passes of the decoder, whole units each.
+    fn micro_batches(&self, batch: &[usize]) -> Result<Vec<Vec<Vec<usize>>>, Error> {
+        let Request { corpus, built: plan, recipe, .. } = self.request;
+        let most_examples = (GRADIENT_BYTES / (4 * self.lora.parameters.len())).max(1);
+        let (mut all, mut current) = (Vec::new(), Vec::new());
+        let (mut tokens, mut examples) = (0, 0);
+        for &unit in batch {
+            let chosen = choose(&corpus.units[unit], plan.unit_cap() as usize)?;
+            let length: usize = chosen.iter().map(|&index| corpus.examples[index].tokens.len()).sum();
+            let full = tokens + length > recipe.micro_batch_tokens || examples + chosen.len() > most_examples;
+            if full && !current.is_empty() {
+                all.push(std::mem::take(&mut current));
+                (tokens, examples) = (0, 0);
+            }
+            tokens += length;
+            examples += chosen.len();
+            current.push(chosen);
+        }
+        if !current.is_empty() {
+            all.push(current);
+        }
+        Ok(all)
+    }
+}
+
+/// At most `cap` of a unit's examples, a fresh uniform choice each time.
+fn choose(unit: &[usize], cap: usize) -> Result<Vec<usize>, Error> {
+    let mut chosen = unit.to_vec();
+    if chosen.len() > cap {
+        let mut uniform = uniform()?;
+        for place in 0..cap {
+            let other = place + ((chosen.len() - place) as f32 * uniform()) as usize;
+            chosen.swap(place, other.min(unit.len() - 1));
+        }
+        chosen.truncate(cap);
+    }
+    Ok(chosen)
+}
+
+/// Numbers in `[0, 1)` from a key of the operating system (SplitMix64): for starting values, where secrecy does not matter.
+fn uniform() -> Result<impl FnMut() -> f32, Error> {
+    let mut state = getrandom::u64().map_err(|error| cloister_dp::Error::Randomness(error.to_string()))?;
+    Ok(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+    })
+}

@@ -1,0 +1,12 @@
+//! The product from outside: the program as a process, the library against servers on this machine, and the tree's own
+//! rules.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod process;
+mod pull_hub;
+mod pull_index;
+mod records;
+mod server;
+mod tidy;
+mod transcripts;

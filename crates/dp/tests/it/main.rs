@@ -1,0 +1,7 @@
+//! The engine against published vectors and against the laws it must obey.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod accountants;
+mod optimizers;
+mod plans;
+mod vectors;

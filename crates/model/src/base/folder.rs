@@ -1,0 +1,365 @@
+//! A Hugging Face folder: `config.json`, safetensors (whole or in shards), `tokenizer.json` and settings.
+//!
+//! Invariants: no file outside the folder is opened, whatever the shard index says; every tensor of the
+//! folder is used, or the folder is refused; settings that change the arithmetic are refused, not ignored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
+
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::base::dequant::{TensorType, dequantise};
+use crate::base::gguf::printable;
+use crate::base::mmap::Mapping;
+use crate::base::{Base, BaseIdentity, hex, plain_name, template};
+use crate::config::DecoderConfig;
+use crate::error::{Error, Result};
+use crate::tokenizer::{SpecialTokens, Tokenizer};
+use crate::weights::{LayerWeights, Weights};
+
+const MOST_SHARDS: usize = 1000;
+const LARGEST_SETTINGS_BYTES: u64 = 256 << 20;
+
+/// Opens a folder.
+///
+/// # Errors
+/// As [`Base::open`].
+pub(crate) fn open(folder: &Path) -> Result<Base> {
+    let mut files = Files { folder, digests: BTreeMap::new() };
+    let settings = files.object("config.json")?.ok_or_else(|| malformed(folder, "has no config.json"))?;
+    let config = config(&settings)?;
+    let (weights, tensor_types) = weights(&mut files, &config)?;
+    let tokenizer = tokenizer(&mut files, &settings)?;
+    let template = match files.text("chat_template.jinja")? {
+        Some(source) => Some(template(&source, &tokenizer)?),
+        None => match template_in(tokenizer.config()) {
+            Some(source) => Some(template(source, &tokenizer)?),
+            None => None,
+        },
+    };
+    let lines: String = files.digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    let identity = BaseIdentity {
+        name: folder_name(folder),
+        sha256: hex(&Sha256::digest(lines.as_bytes())),
+        format: "safetensors",
+        tensor_types,
+    };
+    Ok(Base { config, weights, tokenizer, template, identity })
+}
+
+/// The files of a folder; remembers the digest of each that is read.
+struct Files<'a> {
+    folder: &'a Path,
+    digests: BTreeMap<String, String>,
+}
+
+impl Files<'_> {
+    fn map(&mut self, name: &str) -> Result<Mapping> {
+        let mapping = Mapping::open(&self.folder.join(name))?;
+        self.digests.insert(name.to_owned(), hex(&Sha256::digest(&mapping[..])));
+        Ok(mapping)
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>> {
+        let path = self.folder.join(name);
+        let failed = |source| Error::Io { action: "read", path: path.clone(), source };
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+            Ok(metadata) if !metadata.is_file() || metadata.len() > LARGEST_SETTINGS_BYTES => {
+                return Err(failed(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file of settings")));
+            }
+            Ok(_) => {}
+        }
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        self.digests.insert(name.to_owned(), hex(&Sha256::digest(text.as_bytes())));
+        Ok(Some(text))
+    }
+
+    fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let path = self.folder.join(name);
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(object)) => Ok(Some(object)),
+            Ok(_) => Err(Error::Format { format: "JSON", path, problem: "is not an object".into() }),
+            Err(error) => Err(Error::Format { format: "JSON", path, problem: error.to_string() }),
+        }
+    }
+}
+
+fn malformed(folder: &Path, problem: impl Into<String>) -> Error {
+    Error::Format { format: "safetensors", path: folder.to_path_buf(), problem: problem.into() }
+}
+
+/// Reads the shape with the defaults of `transformers`' `LlamaConfig`, and refuses what the decoder does not
+/// compute.
+fn config(settings: &Map<String, Value>) -> Result<DecoderConfig> {
+    let given = |key: &str| settings.get(key).filter(|value| !value.is_null());
+    let model_type = given("model_type").and_then(Value::as_str);
+    let architectures = given("architectures").and_then(Value::as_array);
+    let is_llama = match architectures {
+        Some(names) => names.iter().any(|name| name == "LlamaForCausalLM"),
+        None => model_type == Some("llama"),
+    };
+    if !is_llama || model_type.is_some_and(|name| name != "llama") {
+        let named = architectures.and_then(|names| names.first()?.as_str()).or(model_type);
+        return Err(Error::Unsupported { what: "architecture", value: printable(named.unwrap_or("none")) });
+    }
+    refuse_variants(settings)?;
+    let size = |field: &'static str, key: &str| -> Result<Option<usize>> {
+        let Some(value) = given(key) else { return Ok(None) };
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        number.map(Some).ok_or_else(|| Error::Config { field, rule: "is not a whole number".into() })
+    };
+    let needed = |field: &'static str, key: &str| {
+        size(field, key)?.ok_or_else(|| Error::Config { field, rule: "is missing".into() })
+    };
+    let number = |field: &'static str, value: Option<&Value>, default: f64| match value {
+        None => Ok(default as f32),
+        Some(value) => value
+            .as_f64()
+            .map(|number| number as f32)
+            .ok_or_else(|| Error::Config { field, rule: "is not a number".into() }),
+    };
+    let hidden_size = needed("hidden_size", "hidden_size")?;
+    let heads = needed("heads", "num_attention_heads")?;
+    let head_dim = match size("head_dim", "head_dim")? {
+        Some(width) => width,
+        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
+        None => return Err(Error::Config { field: "head_dim", rule: "does not follow from the sizes given".into() }),
+    };
+    let rope = given("rope_theta").or_else(|| given("rope_parameters")?.get("rope_theta"));
+    let config = DecoderConfig {
+        hidden_size,
+        intermediate_size: needed("intermediate_size", "intermediate_size")?,
+        layers: needed("layers", "num_hidden_layers")?,
+        heads,
+        kv_heads: size("kv_heads", "num_key_value_heads")?.unwrap_or(heads),
+        head_dim,
+        vocab_size: needed("vocab_size", "vocab_size")?,
+        context_length: size("context_length", "max_position_embeddings")?.unwrap_or(2048),
+        rope_theta: number("rope_theta", rope, 10_000.0)?,
+        rms_norm_epsilon: number("rms_norm_epsilon", given("rms_norm_eps"), 1e-6)?,
+        tied_embeddings: given("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+    };
+    config.validate()?;
+    Ok(config)
+}
+
+fn refuse_variants(settings: &Map<String, Value>) -> Result<()> {
+    let given = |key: &str| settings.get(key).filter(|value| !value.is_null());
+    for key in ["attention_bias", "mlp_bias", "quantization_config", "sliding_window"] {
+        if given(key).is_some_and(|value| value != &Value::Bool(false)) {
+            return Err(Error::Unsupported { what: "setting", value: key.into() });
+        }
+    }
+    if given("partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0)) {
+        return Err(Error::Unsupported { what: "setting", value: "partial_rotary_factor".into() });
+    }
+    match given("hidden_act").map_or(Some("silu"), Value::as_str) {
+        Some("silu" | "swish") => {}
+        other => {
+            let value = printable(other.unwrap_or("not a name"));
+            return Err(Error::Unsupported { what: "activation", value });
+        }
+    }
+    for key in ["rope_scaling", "rope_parameters"] {
+        let Some(scaling) = given(key) else { continue };
+        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
+        let plain = kind == Some("default") || key == "rope_parameters" && kind.is_none();
+        if !plain || scaling.get("partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0)) {
+            return Err(Error::Unsupported { what: "rope scaling", value: printable(kind.unwrap_or("unnamed")) });
+        }
+    }
+    Ok(())
+}
+
+/// Which file holds each tensor, then all of them.
+fn weights(files: &mut Files<'_>, config: &DecoderConfig) -> Result<(Weights, Vec<(String, usize)>)> {
+    let names = shards(files)?;
+    let mappings = names.iter().map(|name| files.map(name)).collect::<Result<Vec<_>>>()?;
+    let mut tensors = Tensors { by_name: BTreeMap::new(), types: BTreeMap::new() };
+    for (name, mapping) in names.iter().zip(&mappings) {
+        let path = files.folder.join(name);
+        let parsed = SafeTensors::deserialize(mapping).map_err(|error| Error::Format {
+            format: "safetensors",
+            path: path.clone(),
+            problem: error.to_string(),
+        })?;
+        for (tensor, view) in parsed.tensors() {
+            let kind = match view.dtype() {
+                Dtype::F32 => TensorType::F32,
+                Dtype::F16 => TensorType::F16,
+                Dtype::BF16 => TensorType::Bf16,
+                other => return Err(Error::Unsupported { what: "tensor type", value: format!("{other:?}") }),
+            };
+            *tensors.types.entry(kind.name()).or_insert(0) += 1;
+            let stored = Stored { kind, shape: view.shape().to_vec(), bytes: view.data() };
+            if tensors.by_name.insert(tensor.clone(), stored).is_some() {
+                let problem = format!("tensor `{}` is in two shards", printable(&tensor));
+                return Err(Error::Format { format: "safetensors", path, problem });
+            }
+        }
+    }
+    tensors.refuse_strangers(config)?;
+    let types = tensors.types.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
+    Ok((tensors.read(config)?, types))
+}
+
+/// Names of the weight files.
+fn shards(files: &mut Files<'_>) -> Result<Vec<String>> {
+    const WHOLE: &str = "model.safetensors";
+    const INDEX: &str = "model.safetensors.index.json";
+    if files.folder.join(WHOLE).exists() {
+        return Ok(vec![WHOLE.into()]);
+    }
+    let folder = files.folder;
+    let index = files.object(INDEX)?.ok_or_else(|| malformed(folder, format!("has neither {WHOLE} nor {INDEX}")))?;
+    let map = index.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| malformed(folder, format!("{INDEX} has no weight_map")))?;
+    let mut names = BTreeSet::new();
+    for value in map.values() {
+        let name = value.as_str().filter(|name| is_plain_file_name(name));
+        let name = name.ok_or_else(|| malformed(folder, format!("{INDEX} names a file that is not in the folder")))?;
+        names.insert(name.to_owned());
+    }
+    if names.is_empty() || names.len() > MOST_SHARDS {
+        return Err(malformed(folder, format!("{INDEX} names {} files", names.len())));
+    }
+    Ok(names.into_iter().collect())
+}
+
+fn is_plain_file_name(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let single = matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
+    single && !name.contains(['/', '\\', '\0', ':']) && name.ends_with(".safetensors")
+}
+
+struct Stored<'a> {
+    kind: TensorType,
+    shape: Vec<usize>,
+    bytes: &'a [u8],
+}
+
+struct Tensors<'a> {
+    by_name: BTreeMap<String, Stored<'a>>,
+    types: BTreeMap<&'static str, usize>,
+}
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const FINAL_NORM: &str = "model.norm.weight";
+const HEAD: &str = "lm_head.weight";
+
+impl Tensors<'_> {
+    fn refuse_strangers(&self, config: &DecoderConfig) -> Result<()> {
+        const BLOCK: [&str; 9] = [
+            "input_layernorm",
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+            "self_attn.o_proj",
+            "post_attention_layernorm",
+            "mlp.gate_proj",
+            "mlp.up_proj",
+            "mlp.down_proj",
+        ];
+        let mut known: BTreeSet<String> = [EMBEDDING, FINAL_NORM, HEAD].map(String::from).into();
+        for layer in 0..config.layers {
+            known.extend(BLOCK.iter().map(|name| format!("model.layers.{layer}.{name}.weight")));
+            // Written by old versions; it follows from the config.
+            known.insert(format!("model.layers.{layer}.self_attn.rotary_emb.inv_freq"));
+        }
+        match self.by_name.keys().find(|name| !known.contains(*name)) {
+            None => Ok(()),
+            Some(name) => Err(Error::Unsupported { what: "tensor", value: printable(name) }),
+        }
+    }
+
+    fn read(&self, config: &DecoderConfig) -> Result<Weights> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let (query, kv) = (config.query_width(), config.kv_width());
+        let layer = |index: usize| -> Result<LayerWeights> {
+            let read = |name: &str, shape: &[usize]| self.tensor(&format!("model.layers.{index}.{name}.weight"), shape);
+            Ok(LayerWeights {
+                attention_norm: read("input_layernorm", &[hidden])?,
+                query: read("self_attn.q_proj", &[query, hidden])?,
+                key: read("self_attn.k_proj", &[kv, hidden])?,
+                value: read("self_attn.v_proj", &[kv, hidden])?,
+                output: read("self_attn.o_proj", &[hidden, query])?,
+                mlp_norm: read("post_attention_layernorm", &[hidden])?,
+                gate: read("mlp.gate_proj", &[inner, hidden])?,
+                up: read("mlp.up_proj", &[inner, hidden])?,
+                down: read("mlp.down_proj", &[hidden, inner])?,
+            })
+        };
+        let table = [config.vocab_size, hidden];
+        Ok(Weights {
+            embedding: self.tensor(EMBEDDING, &table)?,
+            layers: (0..config.layers).into_par_iter().map(layer).collect::<Result<_>>()?,
+            final_norm: self.tensor(FINAL_NORM, &[hidden])?,
+            head: if config.tied_embeddings { None } else { Some(self.tensor(HEAD, &table)?) },
+        })
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let wrong = |problem: String| Error::Tensor { name: name.into(), problem };
+        let stored = self.by_name.get(name).ok_or_else(|| wrong("is missing".into()))?;
+        if stored.shape != shape {
+            return Err(wrong(format!("has shape {:?}, expected {shape:?}", stored.shape)));
+        }
+        let values = dequantise(stored.kind, stored.bytes);
+        if !values.par_iter().all(|value| value.is_finite()) {
+            return Err(wrong("holds a value that is not finite".into()));
+        }
+        Ok(values)
+    }
+}
+
+fn tokenizer(files: &mut Files<'_>, settings: &Map<String, Value>) -> Result<Tokenizer> {
+    let json = files.text("tokenizer.json")?;
+    let json = json.ok_or_else(|| Error::Unsupported { what: "tokenizer", value: "no tokenizer.json".into() })?;
+    let mut config = files.object("tokenizer_config.json")?.unwrap_or_default();
+    // Some versions of the tools record where a folder lay.
+    config.remove("name_or_path");
+    let generation = files.object("generation_config.json")?.unwrap_or_default();
+    let mut other_eos_ids = Vec::new();
+    for source in [&generation, settings] {
+        match source.get("eos_token_id") {
+            Some(Value::Array(ids)) => other_eos_ids.extend(ids.iter().filter_map(token_id)),
+            Some(id) => other_eos_ids.extend(token_id(id)),
+            None => {}
+        }
+    }
+    let add_bos = config.get("add_bos_token").and_then(Value::as_bool);
+    Tokenizer::from_json(json, SpecialTokens { add_bos, other_eos_ids, config })
+}
+
+fn token_id(value: &Value) -> Option<u32> {
+    u32::try_from(value.as_u64()?).ok()
+}
+
+/// A template in `tokenizer_config.json`: a text, or a list of named ones, of which "default" is meant.
+fn template_in(config: &Map<String, Value>) -> Option<&str> {
+    match config.get("chat_template")? {
+        Value::String(source) => Some(source),
+        Value::Array(named) => {
+            let default = named.iter().find(|template| template["name"] == "default").or_else(|| named.first())?;
+            default["template"].as_str()
+        }
+        _ => None,
+    }
+}
+
+/// `organisation--model` of a hub cache (`models--…/snapshots/<commit>`), or the folder's own name.
+fn folder_name(folder: &Path) -> String {
+    let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let part = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+    let cached = absolute.parent().filter(|parent| parent.ends_with("snapshots")).and_then(|snapshots| {
+        let name = part(snapshots.parent()?)?;
+        Some(name.strip_prefix("models--")?.to_owned())
+    });
+    cached.or_else(|| plain_name(&part(&absolute)?)).unwrap_or_else(|| "unnamed".into())
+}

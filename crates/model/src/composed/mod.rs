@@ -1,0 +1,173 @@
+//! The decoder as plain tensor expressions with automatic differentiation: oracle of the kernels,
+//! and the path to other devices.
+//!
+//! Invariant: this module shares no arithmetic with [`crate::kernels`]; agreement between the two is evidence.
+//! Per-example gradients come from factors replicated over the batch, one copy per example, so that one
+//! backward of the summed loss leaves each example's gradient in its own copy. Sequences are padded here.
+
+pub mod ops;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use crate::config::DecoderConfig;
+use crate::decoder::ExampleLoss;
+use crate::error::Result;
+use crate::example::Example;
+use crate::lora::{Lora, Target};
+use crate::weights::Weights;
+
+/// A decoder made of candle tensors.
+pub struct Composed {
+    config: DecoderConfig,
+    embedding: Tensor,
+    head: Tensor,
+    final_norm: Tensor,
+    layers: Vec<Layer>,
+    device: Device,
+}
+
+struct Layer {
+    attention_norm: Tensor,
+    mlp_norm: Tensor,
+    linear: Vec<Tensor>,
+}
+
+/// The factors of one batch, replicated: `A: [examples, rank, in]`, `B: [examples, out, rank]` for each slot.
+struct Replicated {
+    factors: Vec<(Var, Var)>,
+    scale: f64,
+}
+
+impl Composed {
+    /// Copies the weights to `device`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Composed`] if the device refuses.
+    pub fn new(config: &DecoderConfig, weights: &Weights, device: &Device) -> Result<Self> {
+        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+        let matrix = |data: &[f32], out: usize, input: usize| Tensor::from_slice(data, (out, input), device);
+        let vector = |data: &[f32]| Tensor::from_slice(data, data.len(), device);
+        let embedding = matrix(&weights.embedding, config.vocab_size, hidden)?;
+        let head = match &weights.head {
+            Some(head) => matrix(head, config.vocab_size, hidden)?,
+            None => embedding.clone(),
+        };
+        let mut layers = Vec::with_capacity(config.layers);
+        for layer in &weights.layers {
+            let (query, kv) = (config.query_width(), config.kv_width());
+            let linear = vec![
+                matrix(&layer.query, query, hidden)?,
+                matrix(&layer.key, kv, hidden)?,
+                matrix(&layer.value, kv, hidden)?,
+                matrix(&layer.output, hidden, query)?,
+                matrix(&layer.gate, inner, hidden)?,
+                matrix(&layer.up, inner, hidden)?,
+                matrix(&layer.down, hidden, inner)?,
+            ];
+            layers.push(Layer {
+                attention_norm: vector(&layer.attention_norm)?,
+                mlp_norm: vector(&layer.mlp_norm)?,
+                linear,
+            });
+        }
+        let final_norm = vector(&weights.final_norm)?;
+        Ok(Self { config: config.clone(), embedding, head, final_norm, layers, device: device.clone() })
+    }
+
+    /// Logits of every position, `[tokens, vocab_size]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Composed`] from the tensor library.
+    pub fn logits(&self, lora: Option<&Lora>, tokens: &[u32]) -> Result<Vec<f32>> {
+        let replicated = lora.map(|lora| self.replicate(lora, 1)).transpose()?;
+        let ids = Tensor::from_slice(tokens, (1, tokens.len()), &self.device)?;
+        let logits = self.forward(&ids, lora, replicated.as_ref())?;
+        Ok(logits.flatten_all()?.to_vec1()?)
+    }
+
+    /// As [`crate::Decoder::per_example_gradients`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Composed`] from the tensor library.
+    pub fn per_example_gradients(&self, lora: &Lora, examples: &[&Example]) -> Result<(Vec<f32>, Vec<ExampleLoss>)> {
+        let length = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(0);
+        let mut ids = Vec::new();
+        for example in examples {
+            ids.extend_from_slice(&example.tokens);
+            ids.resize(ids.len() + length - example.tokens.len(), 0);
+        }
+        let ids = Tensor::from_vec(ids, (examples.len(), length), &self.device)?;
+        let replicated = self.replicate(lora, examples.len())?;
+        let logits = self.forward(&ids, Some(lora), Some(&replicated))?;
+        let mut total = Tensor::zeros((), DType::F32, &self.device)?;
+        let mut losses = Vec::with_capacity(examples.len());
+        for (row, example) in examples.iter().enumerate() {
+            let positions: Vec<u32> =
+                (1..example.tokens.len()).filter(|&t| example.is_target[t]).map(|t| t as u32).collect();
+            let targets: Vec<u32> = positions.iter().map(|&t| example.tokens[t as usize]).collect();
+            let before: Vec<u32> = positions.iter().map(|t| t - 1).collect();
+            let count = targets.len();
+            let lines = logits.get(row)?.index_select(&Tensor::from_vec(before, count, &self.device)?, 0)?;
+            let nats = ops::cross_entropy(&lines, &Tensor::from_vec(targets, count, &self.device)?)?;
+            losses.push(ExampleLoss { nats: f64::from(nats.to_scalar::<f32>()?), targets: count });
+            total = (total + (nats / count as f64)?)?;
+        }
+        let gradients = total.backward()?;
+        let size = lora.parameters.len();
+        let mut out = vec![0.0f32; examples.len() * size];
+        for (slot, (a, b)) in lora.slots.iter().zip(&replicated.factors) {
+            for (range, var) in [(&slot.a, a), (&slot.b, b)] {
+                let Some(gradient) = gradients.get(var) else { continue };
+                let values: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+                for (example, part) in values.chunks(range.len()).enumerate() {
+                    out[example * size + range.start..example * size + range.end].copy_from_slice(part);
+                }
+            }
+        }
+        Ok((out, losses))
+    }
+
+    fn replicate(&self, lora: &Lora, examples: usize) -> Result<Replicated> {
+        let rank = lora.spec.rank;
+        let mut factors = Vec::with_capacity(lora.slots.len());
+        for slot in &lora.slots {
+            let copies = |range: std::ops::Range<usize>, rows: usize, columns: usize| {
+                let one = Tensor::from_slice(&lora.parameters[range], (1, rows, columns), &self.device)?;
+                Var::from_tensor(&one.repeat((examples, 1, 1))?)
+            };
+            factors.push((copies(slot.a.clone(), rank, slot.input)?, copies(slot.b.clone(), slot.output, rank)?));
+        }
+        Ok(Replicated { factors, scale: f64::from(lora.spec.scale()) })
+    }
+
+    fn forward(&self, ids: &Tensor, lora: Option<&Lora>, replicated: Option<&Replicated>) -> Result<Tensor> {
+        let (batch, length) = ids.dims2()?;
+        let config = &self.config;
+        let (heads, kv_heads, dim) = (config.heads, config.kv_heads, config.head_dim);
+        let epsilon = f64::from(config.rms_norm_epsilon);
+        let (cos, sin) = ops::rope_table(length, dim, config.rope_theta, &self.device)?;
+        let mut x =
+            self.embedding.index_select(&ids.flatten_all()?, 0)?.reshape((batch, length, config.hidden_size))?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let project = |x: &Tensor, target: Target| -> Result<Tensor> {
+                let y = ops::linear(x, &layer.linear[target as usize])?;
+                let Some((lora, replicated)) = lora.zip(replicated) else { return Ok(y) };
+                let Some(column) = lora.spec.targets.iter().position(|&t| t == target) else { return Ok(y) };
+                let (a, b) = &replicated.factors[index * lora.spec.targets.len() + column];
+                Ok((y + ops::low_rank(x, a, b, replicated.scale)?)?)
+            };
+            let normed = ops::rms_norm(&x, &layer.attention_norm, epsilon)?;
+            let split = |y: Tensor, heads: usize| y.reshape((batch, length, heads, dim))?.transpose(1, 2)?.contiguous();
+            let q = ops::rope(&split(project(&normed, Target::Query)?, heads)?, &cos, &sin)?;
+            let k = ops::rope(&split(project(&normed, Target::Key)?, kv_heads)?, &cos, &sin)?;
+            let v = split(project(&normed, Target::Value)?, kv_heads)?;
+            let attended = ops::attention(&q, &k, &v)?;
+            let rows = attended.transpose(1, 2)?.contiguous()?.reshape((batch, length, heads * dim))?;
+            x = (x + project(&rows, Target::Output)?)?;
+            let normed = ops::rms_norm(&x, &layer.mlp_norm, epsilon)?;
+            let inner = ops::swiglu(&project(&normed, Target::Gate)?, &project(&normed, Target::Up)?)?;
+            x = (x + project(&inner, Target::Down)?)?;
+        }
+        ops::linear(&ops::rms_norm(&x, &self.final_norm, epsilon)?, &self.head)
+    }
+}

@@ -1,0 +1,49 @@
+//! One decoder block, forwards: `x += O attention(norm(x))`, then `x += D swiglu(norm(x))`.
+
+use super::{Decoder, Workspace};
+use crate::kernels::matmul::{Into, linear};
+use crate::kernels::{Ragged, attention, lora, rms_norm, rope, swiglu};
+use crate::lora::{Lora, Target};
+
+impl Decoder {
+    /// Runs block `index` on `hidden: [rows, hidden_size]` in place, keeping in tape `tape` what the backward needs.
+    pub(super) fn layer_forward(
+        &self,
+        index: usize,
+        adapter: Option<&Lora>,
+        batch: &Ragged,
+        hidden: &mut [f32],
+        workspace: &mut Workspace,
+        tape: usize,
+    ) {
+        let (config, layer, heads) = (&self.config, &self.weights.layers[index], self.heads());
+        let (rows, epsilon) = (batch.rows(), config.rms_norm_epsilon);
+        let (tape, scratch) = (&mut workspace.tapes[tape], &mut workspace.scratch);
+        let project = |y: &mut [f32], into: Into, x: &[f32], weight: &[f32], target: Target| {
+            linear(y, into, x, weight, rows);
+            if let Some((adapter, slot)) = adapter.and_then(|a| Some((a, a.slot(index, target)?))) {
+                lora::forward(y, x, adapter, slot, rows);
+            }
+        };
+
+        tape.input.copy_from_slice(hidden);
+        rms_norm::forward(&mut scratch.normed, &mut tape.input_reciprocals, hidden, &layer.attention_norm, epsilon);
+        project(&mut scratch.query_rows, Into::Replace, &scratch.normed, &layer.query, Target::Query);
+        project(&mut scratch.key_rows, Into::Replace, &scratch.normed, &layer.key, Target::Key);
+        project(&mut scratch.value_rows, Into::Replace, &scratch.normed, &layer.value, Target::Value);
+        let table = Some(&self.rope);
+        rope::split_batch(&mut tape.q, &scratch.query_rows, batch, heads.query, heads.dim, table);
+        rope::split_batch(&mut tape.k, &scratch.key_rows, batch, heads.kv, heads.dim, table);
+        rope::split_batch(&mut tape.v, &scratch.value_rows, batch, heads.kv, heads.dim, None);
+        attention::forward(&mut tape.attention, &mut tape.log_sums, &tape.q, &tape.k, &tape.v, batch, heads);
+        rope::join_batch(&mut scratch.query_rows, &tape.attention, batch, heads.query, heads.dim, None);
+        project(hidden, Into::Add, &scratch.query_rows, &layer.output, Target::Output);
+
+        tape.middle.copy_from_slice(hidden);
+        rms_norm::forward(&mut scratch.normed, &mut tape.middle_reciprocals, hidden, &layer.mlp_norm, epsilon);
+        project(&mut tape.gate, Into::Replace, &scratch.normed, &layer.gate, Target::Gate);
+        project(&mut tape.up, Into::Replace, &scratch.normed, &layer.up, Target::Up);
+        swiglu::forward(&mut scratch.inner, &tape.gate, &tape.up);
+        project(hidden, Into::Add, &scratch.inner, &layer.down, Target::Down);
+    }
+}

@@ -1,0 +1,242 @@
+//! A Llama-shaped decoder with frozen weights: losses, per-example LoRA gradients, logits, generation.
+//!
+//! Invariant: one record, one example, one sequence. Sequences of a batch lie one behind the other without
+//! padding and share nothing but the weights, so an example's gradient is the same alone and in company
+//! (up to rounding of the products), and a non-finite example cannot touch its neighbours.
+
+mod backward;
+mod forward;
+mod session;
+mod workspace;
+
+pub use session::Session;
+pub use workspace::Workspace;
+
+use crate::config::DecoderConfig;
+use crate::error::{Error, Result};
+use crate::example::Example;
+use crate::kernels::Ragged;
+use crate::kernels::attention::Heads;
+use crate::kernels::cross_entropy::{self, Goal};
+use crate::kernels::matmul::{Into, linear};
+use crate::kernels::{rms_norm, rope};
+use crate::lora::Lora;
+use crate::weights::Weights;
+
+/// The loss of one example.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExampleLoss {
+    /// Sum of the negative natural-log probabilities of the target tokens.
+    pub nats: f64,
+    /// Number of target tokens.
+    pub targets: usize,
+}
+
+impl ExampleLoss {
+    /// Nats per target token.
+    #[must_use]
+    pub fn mean(&self) -> f64 {
+        self.nats / self.targets as f64
+    }
+}
+
+/// A base that is ready to run.
+pub struct Decoder {
+    config: DecoderConfig,
+    weights: Weights,
+    rope: rope::Table,
+}
+
+impl Decoder {
+    /// Checks shapes and prepares the rotary table.
+    ///
+    /// # Errors
+    /// [`Error::Config`] or [`Error::Tensor`] if config and weights do not fit each other.
+    pub fn new(config: DecoderConfig, weights: Weights) -> Result<Self> {
+        config.validate()?;
+        weights.validate(&config)?;
+        let rope = rope::Table::new(config.context_length, config.head_dim, config.rope_theta);
+        Ok(Self { config, weights, rope })
+    }
+
+    /// The decoder's shape.
+    #[must_use]
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// Number of frozen values.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// The loss of every example, without gradients.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if an example is empty, longer than the context or names an unknown token.
+    pub fn losses(
+        &self,
+        lora: Option<&Lora>,
+        examples: &[&Example],
+        workspace: &mut Workspace,
+    ) -> Result<Vec<ExampleLoss>> {
+        let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
+        let mut hidden = self.embed(examples.iter().flat_map(|e| &e.tokens), batch.rows());
+        workspace.prepare(&self.config, &batch, 1);
+        for index in 0..self.config.layers {
+            self.layer_forward(index, lora, &batch, &mut hidden, workspace, 0);
+        }
+        let (rows, goals) = goals(examples, &batch);
+        let (normed, _) = self.final_rows(&hidden, &rows);
+        let losses = cross_entropy::forward_backward(&normed, self.head(), &goals, None, &mut workspace.logits);
+        Ok(per_example(examples, &losses))
+    }
+
+    /// The exact gradient of every example's mean loss with respect to the LoRA factors, in one backward.
+    ///
+    /// `gradients` becomes `[examples, parameters]`, one row per example in the order given. The returned losses are
+    /// data of the examples: they are for tests and for public data, not for a log.
+    ///
+    /// # Errors
+    /// As [`Decoder::losses`].
+    pub fn per_example_gradients(
+        &self,
+        lora: &Lora,
+        examples: &[&Example],
+        workspace: &mut Workspace,
+        gradients: &mut Vec<f32>,
+    ) -> Result<Vec<ExampleLoss>> {
+        let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
+        gradients.resize(examples.len() * lora.parameters.len(), 0.0);
+        let mut hidden = self.embed(examples.iter().flat_map(|e| &e.tokens), batch.rows());
+        workspace.prepare(&self.config, &batch, self.config.layers);
+        for index in 0..self.config.layers {
+            self.layer_forward(index, Some(lora), &batch, &mut hidden, workspace, index);
+        }
+        let (rows, goals) = goals(examples, &batch);
+        let (normed, reciprocals) = self.final_rows(&hidden, &rows);
+        let mut d_normed = vec![0.0f32; normed.len()];
+        let losses =
+            cross_entropy::forward_backward(&normed, self.head(), &goals, Some(&mut d_normed), &mut workspace.logits);
+        let mut d_hidden = self.final_rows_backward(&hidden, &rows, &d_normed, &reciprocals);
+        for index in (0..self.config.layers).rev() {
+            self.layer_backward(index, lora, &batch, &mut d_hidden, workspace, gradients);
+        }
+        Ok(per_example(examples, &losses))
+    }
+
+    /// Logits of every position, `[tokens, vocab_size]`.
+    ///
+    /// # Errors
+    /// As [`Decoder::losses`].
+    pub fn logits(&self, lora: Option<&Lora>, tokens: &[u32]) -> Result<Vec<f32>> {
+        let batch = self.check(std::iter::once(tokens))?;
+        let mut workspace = Workspace::default();
+        workspace.prepare(&self.config, &batch, 1);
+        let mut hidden = self.embed(tokens, tokens.len());
+        for index in 0..self.config.layers {
+            self.layer_forward(index, lora, &batch, &mut hidden, &mut workspace, 0);
+        }
+        let rows: Vec<usize> = (0..tokens.len()).collect();
+        let (normed, _) = self.final_rows(&hidden, &rows);
+        let mut logits = vec![0.0f32; tokens.len() * self.config.vocab_size];
+        linear(&mut logits, Into::Replace, &normed, self.head(), tokens.len());
+        Ok(logits)
+    }
+
+    /// A generation session with an empty cache.
+    #[must_use]
+    pub fn session<'a>(&'a self, lora: Option<&'a Lora>) -> Session<'a> {
+        Session::new(self, lora)
+    }
+
+    fn heads(&self) -> Heads {
+        Heads { query: self.config.heads, kv: self.config.kv_heads, dim: self.config.head_dim }
+    }
+
+    fn head(&self) -> &[f32] {
+        self.weights.head.as_deref().unwrap_or(&self.weights.embedding)
+    }
+
+    fn check<'t>(&self, sequences: impl Iterator<Item = &'t [u32]>) -> Result<Ragged> {
+        let mut lengths = Vec::new();
+        for tokens in sequences {
+            if tokens.is_empty() || tokens.len() > self.config.context_length {
+                let limit = self.config.context_length;
+                return Err(Error::TooLong { tokens: tokens.len(), limit });
+            }
+            if tokens.iter().any(|&token| token as usize >= self.config.vocab_size) {
+                return Err(Error::Tokenizer("a token lies outside the vocabulary".into()));
+            }
+            lengths.push(tokens.len());
+        }
+        Ok(Ragged::new(lengths))
+    }
+
+    fn embed<'t>(&self, tokens: impl IntoIterator<Item = &'t u32>, rows: usize) -> Vec<f32> {
+        let width = self.config.hidden_size;
+        let mut hidden = Vec::with_capacity(rows * width);
+        for &token in tokens {
+            hidden.extend_from_slice(&self.weights.embedding[token as usize * width..][..width]);
+        }
+        hidden
+    }
+
+    /// The final norm of some rows, and the reciprocals its backward needs.
+    fn final_rows(&self, hidden: &[f32], rows: &[usize]) -> (Vec<f32>, Vec<f32>) {
+        let gathered = gather(hidden, rows, self.config.hidden_size);
+        let mut normed = vec![0.0f32; gathered.len()];
+        let mut reciprocals = vec![0.0f32; rows.len()];
+        let epsilon = self.config.rms_norm_epsilon;
+        rms_norm::forward(&mut normed, &mut reciprocals, &gathered, &self.weights.final_norm, epsilon);
+        (normed, reciprocals)
+    }
+
+    fn final_rows_backward(&self, hidden: &[f32], rows: &[usize], d_normed: &[f32], reciprocals: &[f32]) -> Vec<f32> {
+        let width = self.config.hidden_size;
+        let gathered = gather(hidden, rows, width);
+        let mut d_gathered = vec![0.0f32; gathered.len()];
+        rms_norm::backward(&mut d_gathered, d_normed, reciprocals, &gathered, &self.weights.final_norm);
+        let mut d_hidden = vec![0.0f32; hidden.len()];
+        for (&row, gradient) in rows.iter().zip(d_gathered.chunks(width)) {
+            d_hidden[row * width..(row + 1) * width].copy_from_slice(gradient);
+        }
+        d_hidden
+    }
+}
+
+fn gather(hidden: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &hidden[row * width..(row + 1) * width]).copied().collect()
+}
+
+/// The rows that predict a target, and what they must predict: row `t - 1` predicts token `t`.
+fn goals(examples: &[&Example], batch: &Ragged) -> (Vec<usize>, Vec<Goal>) {
+    let (mut rows, mut goals) = (Vec::new(), Vec::new());
+    for (example, range) in examples.iter().zip(batch.ranges()) {
+        let weight = 1.0 / target_count(example).max(1) as f32;
+        for (position, &token) in example.tokens.iter().enumerate().skip(1) {
+            if example.is_target[position] {
+                rows.push(range.start + position - 1);
+                goals.push(Goal { token, weight });
+            }
+        }
+    }
+    (rows, goals)
+}
+
+fn per_example(examples: &[&Example], losses: &[f32]) -> Vec<ExampleLoss> {
+    let mut rest = losses;
+    examples
+        .iter()
+        .map(|example| {
+            let (own, others) = rest.split_at(target_count(example));
+            rest = others;
+            ExampleLoss { nats: own.iter().map(|&loss| f64::from(loss)).sum(), targets: own.len() }
+        })
+        .collect()
+}
+
+fn target_count(example: &Example) -> usize {
+    example.is_target.iter().filter(|&&target| target).count()
+}

@@ -1,0 +1,65 @@
+//! Cross-entropy over the vocabulary, in chunks of rows: logits of `CHUNK` rows exist at a time, never of a batch.
+//!
+//! Only rows that have a target come here: the others cost nothing.
+
+use rayon::prelude::*;
+
+use super::elementwise::{dispatch, exp_shifted, max};
+use super::matmul::{Into, linear, linear_backward};
+
+/// Rows whose logits are held at once: `256 * 49152 * 4` bytes are 48 MiB. Fewer rows would spend the time on packing the head.
+const CHUNK: usize = 256;
+
+/// One row that has a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Goal {
+    /// The token to predict.
+    pub token: u32,
+    /// What the row's loss is multiplied by in the gradient.
+    pub weight: f32,
+}
+
+/// Returns each row's loss in nats and, if wanted, overwrites `d_hidden` with the gradient of the weighted sum.
+/// `hidden: [goals, width]`, `head: [vocabulary, width]`. `logits` is scratch memory, kept for the next call.
+pub fn forward_backward(
+    hidden: &[f32],
+    head: &[f32],
+    goals: &[Goal],
+    mut d_hidden: Option<&mut [f32]>,
+    logits: &mut Vec<f32>,
+) -> Vec<f32> {
+    let width = hidden.len() / goals.len().max(1);
+    let vocabulary = head.len() / width.max(1);
+    let mut losses = vec![0.0f32; goals.len()];
+    for (index, (goals, losses)) in goals.chunks(CHUNK).zip(losses.chunks_mut(CHUNK)).enumerate() {
+        let rows = goals.len();
+        let range = index * CHUNK * width..(index * CHUNK + rows) * width;
+        logits.resize(logits.len().max(rows * vocabulary), 0.0);
+        let logits = &mut logits[..rows * vocabulary];
+        linear(logits, Into::Replace, &hidden[range.clone()], head, rows);
+        let backward = d_hidden.is_some();
+        logits.par_chunks_mut(vocabulary).zip(goals).zip(losses).for_each(|((line, goal), loss)| {
+            *loss = row(line, *goal, backward);
+        });
+        if let Some(d_hidden) = d_hidden.as_deref_mut() {
+            linear_backward(&mut d_hidden[range], Into::Replace, logits, head, rows);
+        }
+    }
+    losses
+}
+
+/// The loss of one row; if `backward`, its logits become `weight * (softmax - one_hot)`.
+fn row(line: &mut [f32], goal: Goal, backward: bool) -> f32 {
+    let target = goal.token as usize;
+    let wanted = line[target];
+    dispatch(|| {
+        let top = max(line);
+        let sum = exp_shifted(line, top);
+        if backward {
+            let factor = goal.weight / sum;
+            line.iter_mut().for_each(|value| *value *= factor);
+            line[target] -= goal.weight;
+        }
+        top + sum.ln() - wanted
+    })
+}

@@ -1,0 +1,133 @@
+//! Rotary position embedding in half-split form (Su et al. 2021; the row order of Hugging Face):
+//! `(a, b) -> (a cos - b sin, b cos + a sin)` with `a` the first and `b` the second half of a head.
+//!
+//! The same pass moves rows `[position, head]` to head-major order and back, so the move costs nothing.
+
+use rayon::prelude::*;
+
+use super::Ragged;
+use super::elementwise::dispatch;
+
+/// Cosines and sines for every position, `[positions, head_dim / 2]` each.
+pub struct Table {
+    cosines: Vec<f32>,
+    sines: Vec<f32>,
+    half: usize,
+}
+
+impl Table {
+    /// Angles `position * theta^(-2 i / head_dim)`, rounded to `f32` where `transformers` rounds them.
+    #[must_use]
+    pub fn new(positions: usize, head_dim: usize, theta: f32) -> Self {
+        let half = head_dim / 2;
+        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32)).collect();
+        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
+        let (cosines, sines) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
+        Self { cosines, sines, half }
+    }
+
+    /// Positions covered.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.cosines.len() / self.half.max(1)
+    }
+
+    #[inline(always)]
+    fn at(&self, position: usize) -> (&[f32], &[f32]) {
+        let range = position * self.half..(position + 1) * self.half;
+        (&self.cosines[range.clone()], &self.sines[range])
+    }
+}
+
+/// One sequence to head-major order, rotated if a table is given; `first` is the position of its first row.
+/// `rows: [length, heads * head_dim]`, `out: [heads, length, head_dim]`.
+pub fn split_heads(out: &mut [f32], rows: &[f32], heads: usize, head_dim: usize, table: Option<&Table>, first: usize) {
+    let length = rows.len() / (heads * head_dim);
+    dispatch(|| {
+        for head in 0..heads {
+            for position in 0..length {
+                let source = &rows[(position * heads + head) * head_dim..][..head_dim];
+                let target = &mut out[(head * length + position) * head_dim..][..head_dim];
+                match table {
+                    Some(table) => rotate(target, source, table.at(first + position), 1.0),
+                    None => target.copy_from_slice(source),
+                }
+            }
+        }
+    });
+}
+
+/// The backward of [`split_heads`]: back to `[length, heads * head_dim]`, rotated the other way.
+pub fn join_heads(rows: &mut [f32], heads_major: &[f32], heads: usize, head_dim: usize, table: Option<&Table>) {
+    let length = rows.len() / (heads * head_dim);
+    dispatch(|| {
+        for head in 0..heads {
+            for position in 0..length {
+                let source = &heads_major[(head * length + position) * head_dim..][..head_dim];
+                let target = &mut rows[(position * heads + head) * head_dim..][..head_dim];
+                match table {
+                    Some(table) => rotate(target, source, table.at(position), -1.0),
+                    None => target.copy_from_slice(source),
+                }
+            }
+        }
+    });
+}
+
+#[inline(always)]
+fn rotate(target: &mut [f32], source: &[f32], (cosines, sines): (&[f32], &[f32]), direction: f32) {
+    let half = cosines.len();
+    let (a, b) = source.split_at(half);
+    let (x, y) = target.split_at_mut(half);
+    for i in 0..half {
+        let sine = sines[i] * direction;
+        x[i] = a[i] * cosines[i] - b[i] * sine;
+        y[i] = b[i] * cosines[i] + a[i] * sine;
+    }
+}
+
+/// [`split_heads`] for every sequence of a batch.
+pub fn split_batch(
+    out: &mut [f32],
+    rows: &[f32],
+    batch: &Ragged,
+    heads: usize,
+    head_dim: usize,
+    table: Option<&Table>,
+) {
+    let width = heads * head_dim;
+    for_each_sequence(out, batch, width, |range, out| {
+        split_heads(out, &rows[range.start * width..range.end * width], heads, head_dim, table, 0);
+    });
+}
+
+/// [`join_heads`] for every sequence of a batch.
+pub fn join_batch(
+    rows: &mut [f32],
+    major: &[f32],
+    batch: &Ragged,
+    heads: usize,
+    head_dim: usize,
+    table: Option<&Table>,
+) {
+    let width = heads * head_dim;
+    for_each_sequence(rows, batch, width, |range, rows| {
+        join_heads(rows, &major[range.start * width..range.end * width], heads, head_dim, table);
+    });
+}
+
+/// Calls `work` in parallel with each sequence's row range and its part of `out`.
+pub fn for_each_sequence(
+    mut out: &mut [f32],
+    batch: &Ragged,
+    width: usize,
+    work: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
+) {
+    let mut parts = Vec::with_capacity(batch.len());
+    for range in batch.ranges() {
+        let (part, rest) = out.split_at_mut(range.len() * width);
+        parts.push((range, part));
+        out = rest;
+    }
+    parts.into_par_iter().for_each(|(range, part)| work(range, part));
+}

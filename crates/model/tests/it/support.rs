@@ -1,0 +1,131 @@
+//! Shared by the tests: seeded numbers, comparison, finite differences, small random decoders.
+
+use cloister_model::example::Example;
+use cloister_model::{Decoder, DecoderConfig, LayerWeights, Lora, LoraSpec, Target, Weights};
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn uniform(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1u64 << 24) as f32
+    }
+
+    /// About standard normal: the sum of twelve uniforms less six.
+    pub fn normal(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0).collect()
+    }
+
+    pub fn scaled(&mut self, count: usize, scale: f32) -> Vec<f32> {
+        self.normal(count).into_iter().map(|v| v * scale).collect()
+    }
+}
+
+/// Largest difference relative to the larger of 1 and the largest expected value.
+pub fn assert_close(got: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(got.len(), expected.len());
+    let scale = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    for (index, (a, b)) in got.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance * scale, "element {index}: {a} instead of {b}");
+    }
+}
+
+/// Central differences of `f` at up to 40 places against `gradient`.
+pub fn finite_difference(x: &[f32], gradient: &[f32], step: f32, f: impl Fn(&[f32]) -> f64) {
+    assert_eq!(x.len(), gradient.len());
+    let scale = gradient.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    let stride = (x.len() / 40).max(1);
+    for index in (0..x.len()).step_by(stride) {
+        let moved = |by: f32| {
+            let mut x = x.to_vec();
+            x[index] += by;
+            f(&x)
+        };
+        let slope = ((moved(step) - moved(-step)) / f64::from(2.0 * step)) as f32;
+        let difference = (slope - gradient[index]).abs();
+        assert!(difference <= 2e-3 * scale, "element {index}: slope {slope}, gradient {}", gradient[index]);
+    }
+}
+
+/// A small decoder shape; `tied` as asked, head width not hidden / heads.
+pub fn tiny_config(tied: bool) -> DecoderConfig {
+    DecoderConfig {
+        hidden_size: 24,
+        intermediate_size: 40,
+        layers: 3,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 8,
+        vocab_size: 61,
+        context_length: 64,
+        rope_theta: 10_000.0,
+        rms_norm_epsilon: 1e-5,
+        tied_embeddings: tied,
+    }
+}
+
+/// Random weights of that shape.
+pub fn tiny_weights(config: &DecoderConfig, seed: u64) -> Weights {
+    let mut random = Random::new(seed);
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let (query, kv) = (config.query_width(), config.kv_width());
+    let gain = |random: &mut Random, size| random.scaled(size, 0.1).iter().map(|v| 1.0 + v).collect::<Vec<f32>>();
+    let layers = (0..config.layers)
+        .map(|_| LayerWeights {
+            attention_norm: gain(&mut random, hidden),
+            query: random.scaled(query * hidden, 0.2),
+            key: random.scaled(kv * hidden, 0.2),
+            value: random.scaled(kv * hidden, 0.2),
+            output: random.scaled(query * hidden, 0.2),
+            mlp_norm: gain(&mut random, hidden),
+            gate: random.scaled(inner * hidden, 0.2),
+            up: random.scaled(inner * hidden, 0.2),
+            down: random.scaled(inner * hidden, 0.2),
+        })
+        .collect();
+    Weights {
+        embedding: random.scaled(config.vocab_size * hidden, 1.0),
+        layers,
+        final_norm: gain(&mut random, hidden),
+        head: (!config.tied_embeddings).then(|| random.scaled(config.vocab_size * hidden, 0.3)),
+    }
+}
+
+/// A small decoder.
+pub fn tiny(tied: bool, seed: u64) -> Decoder {
+    let config = tiny_config(tied);
+    let weights = tiny_weights(&config, seed);
+    Decoder::new(config, weights).unwrap()
+}
+
+/// An adapter whose factors are all non-zero.
+pub fn tiny_lora(config: &DecoderConfig, targets: &[Target], seed: u64) -> Lora {
+    let mut lora = Lora::zeros(config, LoraSpec::new(3, 6, targets.to_vec()).unwrap());
+    let mut random = Random::new(seed);
+    lora.parameters.iter_mut().for_each(|v| *v = (random.uniform() - 0.5) * 0.4);
+    lora
+}
+
+/// Examples of the given lengths; the second half of each is target.
+pub fn examples(config: &DecoderConfig, lengths: &[usize], seed: u64) -> Vec<Example> {
+    let mut random = Random::new(seed);
+    lengths
+        .iter()
+        .map(|&length| Example {
+            tokens: (0..length).map(|_| (random.bits() % config.vocab_size as u64) as u32).collect(),
+            is_target: (0..length).map(|t| t > 0 && t >= length / 2).collect(),
+        })
+        .collect()
+}

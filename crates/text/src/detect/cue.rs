@@ -1,0 +1,219 @@
+//! What stands beside a name: the words that announce a person, and those that speak against one.
+//!
+//! Invariant: at most a dozen tokens around a run are looked at.
+
+use super::names::Word;
+use super::person::Finder;
+use super::view::Form;
+
+/// How strongly the words before a run announce a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cue {
+    None,
+    /// `hi`, `this is`, `thanks`: a greeting or an introduction.
+    Greeting,
+    /// `my name is`, `Name:`: what follows is a name.
+    Naming,
+    Honorific,
+}
+
+impl Finder<'_, '_> {
+    /// What the words before `index` announce.
+    pub(super) fn cue(&self, index: usize) -> Cue {
+        let gap = self.gap_before(index);
+        if index == 0 {
+            return Cue::None;
+        }
+        let one = self.lower(index - 1);
+        let near = matches!(gap, " " | ". " | "." | "  ") || gap == "\u{a0}";
+        if near && self.known(index - 1).is(Word::Honorific) {
+            // Honorifics that are also words count only with a capital, and "miss" not at all in small letters.
+            if self.view.tokens[index - 1].form != Form::Lower
+                || matches!(one.as_str(), "mr" | "mrs" | "ms" | "dr" | "prof")
+            {
+                return Cue::Honorific;
+            }
+        }
+        let labelled = gap.starts_with(':') && gap.len() <= 5 && !gap.contains("//");
+        let two = if index > 1 { self.lower(index - 2) } else { String::new() };
+        if labelled
+            && (one == "name"
+                || one == "nombre"
+                || one == "nom"
+                || one == "surname"
+                || one == "firstname"
+                || one == "lastname")
+        {
+            return Cue::Naming;
+        }
+        if labelled && self.names.look_up(&one).is(Word::FormLabel) {
+            return Cue::Greeting;
+        }
+        let question = gap == "? " && one == "name";
+        if question || (gap == " " && matches!(one.as_str(), "is" | "was" | "s") && (two == "name" || two == "names")) {
+            return Cue::Naming;
+        }
+        if one == "llamo" && two == "me"
+            || one == "heisse" && two == "ich"
+            || one == "appelle" && gap == " "
+            || one == "chiamo" && two == "mi"
+        {
+            return Cue::Naming;
+        }
+        if matches!(gap, ",\n" | ",\n\n" | "\n" | ", " | "!\n" | ",\r\n") && self.names.look_up(&one).is(Word::SignOff)
+        {
+            return Cue::Greeting;
+        }
+        if gap == " " || gap == ", " {
+            let pair = PAIR_CUES.iter().any(|(a, b)| *a == two && *b == one);
+            if gap == " " && one == "dear" {
+                return Cue::Naming;
+            }
+            if pair || self.names.look_up(&one).is(Word::Cue) {
+                return Cue::Greeting;
+            }
+        }
+        // "I'm" is one token.
+        if gap == " " && matches!(one.as_str(), "i'm" | "im" | "it's") {
+            return Cue::Greeting;
+        }
+        if gap == ", " && self.sentence_greets(index) {
+            return Cue::Greeting;
+        }
+        Cue::None
+    }
+
+    /// Whether a form of address ends after `last`: "Hi Tanvi," or the end of a line.
+    pub(super) fn closes_address(&self, last: usize) -> bool {
+        let gap = self.gap_before(last + 1);
+        last + 1 >= self.view.tokens.len()
+            || gap.starts_with([',', '!', '.', '\n', ';', '?', ':'])
+            || gap.starts_with(" -")
+            || gap.starts_with(" \u{2013}")
+    }
+
+    /// Whether what stands beside is said of persons: "says X", "X told", "X's wife", "X, can you".
+    pub(super) fn acts(&self, first: usize, last: usize) -> bool {
+        let gap = self.gap_before(last + 1);
+        let after = self.lower(last + 1);
+        let said = |word: &str| self.names.look_up(word).is(Word::Verb);
+        let possessive = gap.starts_with(['\'', '\u{2019}', '\u{b4}']) && after == "s";
+        let kin = possessive && self.known(last + 2).is(Word::Kin);
+        let addressed = gap == ", "
+            && self.starts_sentence(first)
+            && [
+                "can", "could", "please", "would", "you", "i", "thanks", "thank", "how", "what", "do", "did", "are",
+                "your",
+            ]
+            .contains(&after.as_str());
+        (gap == " " && said(&after))
+            || (first > 0 && matches!(self.gap_before(first), " " | ", " | " \"") && said(&self.lower(first - 1)))
+            || kin
+            || addressed
+    }
+
+    /// What the neighbours say against a person: companies, places, groups.
+    pub(super) fn against(&self, first: usize, last: usize) -> f32 {
+        let beside = matches!(self.gap_before(last + 1), " " | ", ");
+        let after = if beside { self.lower(last + 1) } else { String::new() };
+        let capital = self.token(last + 1).is_some_and(|t| t.form != Form::Lower);
+        let mut penalty = 0.0;
+        if self.names.look_up(&after).is(Word::Organisation) && capital {
+            penalty += 0.45;
+        }
+        if beside && self.names.look_up(&after).is(Word::Company) {
+            penalty += 0.45;
+        }
+        // "Jana Nerudy 894" is a street.
+        if self.gap_before(last + 1) == " "
+            && self.token(last + 1).is_some_and(|t| t.form == Form::Number && t.end - t.start < 5)
+        {
+            penalty += 0.15;
+        }
+        if self.gap_before(last + 1).contains('&') || self.gap_before(first).contains('&') {
+            penalty += 0.3;
+        }
+        if first > 0 && self.gap_before(first) == " " {
+            let before = self.lower(first - 1);
+            if [
+                "the",
+                "university",
+                "lake",
+                "mount",
+                "fort",
+                "port",
+                "san",
+                "saint",
+                "santa",
+                "los",
+                "las",
+                "new",
+                "north",
+                "south",
+                "st",
+            ]
+            .contains(&before.as_str())
+            {
+                penalty += 0.3;
+            } else if before == "in" && last == first {
+                penalty += 0.1;
+            }
+        }
+        if self.gap_before(first).ends_with(['@', '#', '/', '_', '='])
+            || self.gap_before(last + 1).starts_with(['_', '/', '=', '(', '@'])
+        {
+            penalty += 0.3;
+        }
+        penalty
+    }
+
+    /// "Thanks for writing back, Joost." : the sentence opens with a courtesy and ends with the word at `index`.
+    pub(super) fn sentence_greets(&self, index: usize) -> bool {
+        let ends = index + 1 >= self.view.tokens.len() || self.gap_before(index + 1).starts_with(['.', '!', '?', '\n']);
+        let first = (index.saturating_sub(12)..index).rev().find(|at| self.starts_sentence(*at));
+        ends && first.is_some_and(|first| {
+            [
+                "thanks",
+                "thank",
+                "sorry",
+                "hello",
+                "hi",
+                "welcome",
+                "understood",
+                "sure",
+                "great",
+                "apologies",
+                "goodbye",
+            ]
+            .contains(&self.lower(first).as_str())
+        })
+    }
+}
+
+/// Two words before a name.
+const PAIR_CUES: &[(&str, &str)] = &[
+    ("i", "am"),
+    ("this", "is"),
+    ("ask", "for"),
+    ("speak", "to"),
+    ("speak", "with"),
+    ("talk", "to"),
+    ("talk", "with"),
+    ("spoke", "to"),
+    ("spoke", "with"),
+    ("talked", "to"),
+    ("signed", "by"),
+    ("written", "by"),
+    ("was", "called"),
+    ("thank", "you"),
+    ("good", "morning"),
+    ("good", "afternoon"),
+    ("good", "evening"),
+    ("directed", "by"),
+    ("care", "of"),
+    ("behalf", "of"),
+    ("attention", "of"),
+    ("love", "from"),
+    ("account", "of"),
+    ("name", "of"),
+];

@@ -1,0 +1,265 @@
+//! Telephone numbers in text.
+//!
+//! Invariant: a group of digits belongs to at most one number; dates, years, amounts and dotted quads are not numbers.
+//! Sources: ITU-T E.164 (country codes, at most 15 digits), NANPA (area and exchange codes begin with 2 to 9),
+//! national numbering plans of GB, DE, FR, ES and IT.
+
+use super::view::{Token, Topic, View, is_word_byte};
+use super::{Label, Span};
+
+/// Finds numbers in groups of digits that stand close together.
+pub(crate) fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
+    let mut first = 0;
+    while first < groups.len() {
+        match number(view, groups, first) {
+            Some((start, end, last, score)) => {
+                let (end, extension) = with_extension(view, end);
+                out.push(Span::new(start, end, Label::PHONE_NUMBER, judge(view, start, end, score, extension)));
+                first = last + 1;
+            }
+            None => first += 1,
+        }
+    }
+}
+
+fn judge(view: &View<'_>, start: usize, end: usize, mut score: f32, extension: bool) -> f32 {
+    if view.near(Topic::Phone, start, end, 40) {
+        score += 0.35;
+    } else if view.just_before(Topic::Reference, start, 14) {
+        score -= 0.3;
+    }
+    if extension {
+        score += 0.1;
+    }
+    score.clamp(0.01, 0.95)
+}
+
+/// First and last byte, last group, and the score of the form alone.
+fn number(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
+    let start = groups[first].start;
+    let before = view.before(start);
+    if before == b'+' {
+        return international(view, groups, first, start - 1, 0);
+    }
+    if before == b'(' && start >= 2 && view.bytes[start - 2] == b'+' {
+        return None;
+    }
+    let before = if before == b'(' { view.before(start - 1) } else { before };
+    if is_word_byte(before) || b"#$%.-/_\\&".contains(&before) || before == b',' {
+        return None;
+    }
+    let text = view.word(&groups[first]);
+    if text.len() > 8 && text.starts_with("00") && !text.starts_with("000") {
+        return international(view, groups, first, start, 2);
+    }
+    if matches!(text, "00" | "001" | "0011")
+        && let Some(found) = international(view, groups, first, start, 2)
+    {
+        return Some(found);
+    }
+    north_american(view, groups, first).or_else(|| national(view, groups, first))
+}
+
+/// A number with its country code. `skip` digits of the first group (a `00`) stand before the code.
+fn international(
+    view: &View<'_>,
+    groups: &[Token],
+    first: usize,
+    start: usize,
+    skip: usize,
+) -> Option<(usize, usize, usize, f32)> {
+    let mut digits = String::with_capacity(16);
+    let mut best = None;
+    for (index, group) in groups.iter().enumerate().skip(first) {
+        if index > first && (view.gap(&groups[index - 1], group).contains("- ") || index - first > 6) {
+            break;
+        }
+        let text = view.word(group);
+        digits.push_str(if index == first { text.get(skip..)? } else { text });
+        if digits.len() > 15 {
+            break;
+        }
+        if ends_well(view, group.end) {
+            if plausible_international(&digits) {
+                best = Some((start, group.end, index, 0.75));
+            } else if skip == 0 && (9..=15).contains(&digits.len()) && best.is_none_or(|found| found.3 < 0.6) {
+                // A digit too many or an unassigned code: mistyped, but still someone's number.
+                best = Some((start, group.end, index, 0.55));
+            }
+        }
+    }
+    best
+}
+
+/// Lengths with the country code, by country where the plan is narrow.
+fn plausible_international(digits: &str) -> bool {
+    let national = |code: usize| digits.len() - code;
+    match digits.as_bytes() {
+        [b'1', area, _, _, exchange, ..] => digits.len() == 11 && *area >= b'2' && *exchange >= b'2',
+        [b'7', ..] => national(1) == 10,
+        [b'4', b'4', b'0', ..] => (10..=11).contains(&national(2)),
+        [b'4', b'4', ..] | [b'4', b'6', ..] | [b'4', b'1', ..] => (7..=11).contains(&national(2)),
+        [b'3', b'3', b'0', ..] => national(2) == 10,
+        [b'3', b'3', ..] | [b'3', b'4', ..] => national(2) == 9,
+        [b'4', b'9', ..] | [b'3', b'9', ..] | [b'4', b'3', ..] => (6..=12).contains(&national(2)),
+        [b'9', b'1', ..] => (10..=11).contains(&national(2)),
+        [b'5', b'5', ..] => (10..=12).contains(&national(2)),
+        // Assigned codes begin so; 210 to 219 and the like have three digits, and the spare ones are left out.
+        [b'2', b'1' | b'2' | b'3' | b'4' | b'5' | b'6' | b'9' | b'0' | b'7', ..]
+        | [b'3', b'0' | b'1' | b'2' | b'5' | b'6' | b'7' | b'8', ..]
+        | [b'4', b'0' | b'2' | b'5' | b'7' | b'8', ..]
+        | [b'5', _, ..]
+        | [b'6', _, ..]
+        | [b'8', b'0' | b'1' | b'2' | b'4' | b'5' | b'6' | b'7' | b'8', ..]
+        | [b'9', _, ..] => (8..=15).contains(&digits.len()),
+        _ => false,
+    }
+}
+
+/// `(415) 555-0132`, `415.555.0132`, `1-415-555-0132`, ten digits.
+fn north_american(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
+    let word = |index: usize| groups.get(index).map_or("", |group| view.word(group));
+    let trunk = matches!(word(first), "1" | "001");
+    let area = first + usize::from(trunk);
+    let start = opening(view, groups[first].start);
+    if !trunk && word(first).len() == 10 && is_nanp(word(first)) && ends_well(view, groups[first].end) {
+        return Some((groups[first].start, groups[first].end, first, 0.3));
+    }
+    if !trunk && word(first).len() == 11 && word(first).starts_with('1') && is_nanp(&word(first)[1..]) {
+        return ends_well(view, groups[first].end).then_some((groups[first].start, groups[first].end, first, 0.3));
+    }
+    let (a, e, s) = (word(area), word(area + 1), word(area + 2));
+    let last = match (a.len(), e.len(), s.len()) {
+        (3, 3, 4) => area + 2,
+        (3, 7, _) if is_nanp(&[a, e].concat()) => area + 1,
+        _ => return None,
+    };
+    if last == area + 2 && !is_nanp(&[a, e, s].concat()) || !ends_well(view, groups[last].end) {
+        return None;
+    }
+    let brackets = view.bytes[start] == b'(' || (trunk && view.gap(&groups[first], &groups[area]).contains('('));
+    let gap = view.gap(&groups[area], &groups[area + 1]);
+    let score = match gap {
+        _ if brackets && gap.contains(')') => 0.75,
+        "-" | "." | "\u{2011}" if last == area + 2 => 0.7,
+        _ if trunk => 0.6,
+        "-" | " " => 0.5,
+        _ => 0.3,
+    };
+    Some((start, groups[last].end, last, score))
+}
+
+fn is_nanp(digits: &str) -> bool {
+    let d = digits.as_bytes();
+    d.len() == 10 && d[0] >= b'2' && d[3] >= b'2' && d[1..3] != *b"11" && d.iter().any(|x| *x != d[0])
+}
+
+/// Formats without a country code.
+fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
+    // Without a code only a cluster that is one number as a whole is believed.
+    if first > 0 && view.gap(&groups[first - 1], &groups[first]) != " " {
+        return None;
+    }
+    let (mut last, mut digits) = (first, groups[first].end - groups[first].start);
+    for index in first + 1..groups.len() {
+        let length = groups[index].end - groups[index].start;
+        let gap = view.gap(&groups[index - 1], &groups[index]);
+        if digits + length > 12 || gap.starts_with('.') && gap.len() > 1 {
+            break;
+        }
+        (last, digits) = (index, digits + length);
+    }
+    if last + 1 < groups.len() && view.gap(&groups[last], &groups[last + 1]) != " " {
+        return None;
+    }
+    let own = &groups[first..=last];
+    if !(7..=12).contains(&digits) || own.len() > 6 || !ends_well(view, groups[last].end) || is_other(view, own) {
+        return None;
+    }
+    let start = opening(view, groups[first].start);
+    let brackets = view.bytes[start] == b'(';
+    let lead = view.bytes[groups[first].start];
+    let lengths: Vec<usize> = own.iter().map(|g| g.end - g.start).collect();
+    let slash = own.windows(2).any(|pair| view.gap(&pair[0], &pair[1]).contains('/'));
+    let zero = lead == b'0' && (9..=12).contains(&digits);
+    let score = match lengths.as_slice() {
+        [2, 2, 2, 2, 2] if lead == b'0' => 0.65,
+        _ if zero && (brackets || slash) => 0.6,
+        [_, _, ..] if zero => 0.5,
+        [11] if view.word(&own[0]).starts_with("07") => 0.5,
+        [_] if zero => 0.3,
+        [3, 3, 3] | [3, 2, 2, 2] if matches!(lead, b'6'..=b'9') => 0.35,
+        _ if brackets => 0.4,
+        [3, 4] => 0.25,
+        [_] if digits > 9 => 0.15,
+        [_] => 0.1,
+        _ => 0.2,
+    };
+    Some((start, groups[last].end, last, score))
+}
+
+/// The opening bracket before `start`, if one closes in the number.
+fn opening(view: &View<'_>, start: usize) -> usize {
+    let closes = view.bytes[start..].iter().take(8).find(|b| !b.is_ascii_digit()) == Some(&b')');
+    if view.before(start) == b'(' && closes { start - 1 } else { start }
+}
+
+fn ends_well(view: &View<'_>, end: usize) -> bool {
+    let next = view.at(end + 1);
+    match view.at(end) {
+        b'x' | b'X' => next.is_ascii_digit(),
+        b'%' | b'_' | b'@' => false,
+        b':' | b',' | b'=' => !next.is_ascii_digit(),
+        b => !is_word_byte(b),
+    }
+}
+
+/// Dates, spans of years, dotted numbers, amounts, ZIP+4 and the form of a social security number.
+fn is_other(view: &View<'_>, groups: &[Token]) -> bool {
+    let value = |group: &Token| view.word(group).parse::<u32>().unwrap_or(u32::MAX);
+    let length = |group: &Token| group.end - group.start;
+    let year = |group: &Token| length(group) == 4 && (1800..=2100).contains(&value(group));
+    let day = |group: &Token| length(group) <= 2 && (1..=31).contains(&value(group));
+    let gaps: Vec<&str> = groups.windows(2).map(|pair| view.gap(&pair[0], &pair[1])).collect();
+    if gaps.iter().any(|gap| gap.contains('/')) && groups.len() > 2 {
+        return true;
+    }
+    match groups {
+        [a, b, c, ..] if day(a) && day(b) && (year(c) || length(c) == 2) && groups.len() < 4 => true,
+        [a, b, c, ..] if year(a) && day(b) && day(c) => true,
+        [a, b] if year(a) && (year(b) || length(b) <= 2) => true,
+        [a, b] if length(a) == 5 && length(b) == 4 => true,
+        [a, b] if gaps[0].contains('.') && length(a) > 3 => true,
+        [a, b, c] if length(a) == 3 && length(b) == 2 && length(c) == 4 => true,
+        [a, rest @ ..] if rest.len() > 1 && gaps.iter().all(|gap| *gap == ".") => {
+            rest.len() == 3 && length(a) <= 3 && rest.iter().all(|g| length(g) <= 3 && value(g) <= 255)
+        }
+        [a, rest @ ..] => {
+            // `1 234 567`: an amount with spaces.
+            rest.len() > 1
+                && length(a) < 3
+                && gaps.iter().all(|gap| *gap == " ")
+                && rest.iter().all(|g| length(g) == 3)
+                && !view.word(a).starts_with('0')
+                && b"$".contains(&view.before(a.start))
+        }
+        [] => true,
+    }
+}
+
+/// Past an extension such as `x17`, `ext. 17`; whether there was one.
+fn with_extension(view: &View<'_>, end: usize) -> (usize, bool) {
+    let rest = &view.bytes[end..view.bytes.len().min(end + 16)];
+    let spaces = rest.iter().take_while(|b| **b == b' ').count().min(1);
+    let lower = rest[spaces..].to_ascii_lowercase();
+    for mark in ["extension", "ext.", "ext", "x"] {
+        if let Some(after) = lower.strip_prefix(mark.as_bytes()) {
+            let gap = after.iter().take_while(|b| matches!(b, b' ' | b':')).count();
+            let digits = after[gap..].iter().take_while(|b| b.is_ascii_digit()).count();
+            if (1..=6).contains(&digits) {
+                return (end + spaces + mark.len() + gap + digits, true);
+            }
+        }
+    }
+    (end, false)
+}

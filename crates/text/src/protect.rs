@@ -1,0 +1,241 @@
+//! Scans and protects whole data sets.
+//!
+//! Invariant: reports hold counts and labels, never content. Protection goes twice over the data: first to learn which
+//! values no surrogate may take, then to replace; the output is scanned again, and what is found there outside our own
+//! replacements is replaced too, up to three rounds. What is still found then is reported as residual.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::detect::{Detector, Label, Span};
+use crate::records::{Dataset, Record, Shape};
+use crate::replace::{Originals, ReplaceContext, Replacer};
+
+const ROUNDS: usize = 3;
+
+/// What a scan counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScanReport {
+    /// Shape of the records.
+    pub shape: Shape,
+    /// Records read.
+    pub records: usize,
+    /// Records in which something was found.
+    pub records_with_findings: usize,
+    /// Distinct subjects that the data names.
+    pub subjects: usize,
+    /// Bytes of text scanned.
+    pub text_bytes: usize,
+    /// Spans by label.
+    pub found: BTreeMap<Label, usize>,
+    /// Credentials by kind.
+    pub credentials: BTreeMap<&'static str, usize>,
+}
+
+impl ScanReport {
+    /// Spans of all labels.
+    pub fn found_total(&self) -> usize {
+        self.found.values().sum()
+    }
+}
+
+/// What protection did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProtectReport {
+    /// Shape of the records.
+    pub shape: Shape,
+    /// Records written.
+    pub records: usize,
+    /// Records that changed.
+    pub records_changed: usize,
+    /// Distinct subjects, each now a pseudonym.
+    pub subjects: usize,
+    /// Identifiers that were personal data and are now pseudonyms.
+    pub identifiers_replaced: usize,
+    /// Spans found in the input, by label.
+    pub found: BTreeMap<Label, usize>,
+    /// Spans replaced, by label; more than found where later rounds found more.
+    pub replaced: BTreeMap<Label, usize>,
+    /// What the last scan of the output still finds outside our replacements.
+    pub residual: BTreeMap<Label, usize>,
+}
+
+impl ProtectReport {
+    /// Residual spans of all labels; 0 is the goal.
+    pub fn residual_total(&self) -> usize {
+        self.residual.values().sum()
+    }
+}
+
+/// Counts the personal data of a data set.
+pub fn scan(dataset: &Dataset, detector: &Detector) -> ScanReport {
+    let mut report = ScanReport {
+        shape: dataset.shape,
+        records: dataset.records.len(),
+        records_with_findings: 0,
+        subjects: subjects(dataset),
+        text_bytes: 0,
+        found: BTreeMap::new(),
+        credentials: BTreeMap::new(),
+    };
+    for record in &dataset.records {
+        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        report.text_bytes += texts.iter().map(|text| text.len()).sum::<usize>();
+        let spans = detector.detect_document(&texts);
+        report.records_with_findings += usize::from(spans.iter().any(|spans| !spans.is_empty()));
+        for span in spans.iter().flatten() {
+            *report.found.entry(span.label).or_default() += 1;
+            if let (Label::CREDENTIAL, Some(kind)) = (span.label, span.kind) {
+                *report.credentials.entry(kind).or_default() += 1;
+            }
+        }
+    }
+    report
+}
+
+/// Replaces the personal data of a data set in place, and its subjects by keyed pseudonyms.
+pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) -> ProtectReport {
+    let mut report = ProtectReport {
+        shape: dataset.shape,
+        records: dataset.records.len(),
+        records_changed: 0,
+        subjects: subjects(dataset),
+        identifiers_replaced: 0,
+        found: BTreeMap::new(),
+        replaced: BTreeMap::new(),
+        residual: BTreeMap::new(),
+    };
+    let mut originals = Originals::default();
+    let mut all_spans = Vec::with_capacity(dataset.records.len());
+    for record in &dataset.records {
+        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        let spans = detector.detect_document(&texts);
+        for (text, spans) in texts.iter().zip(&spans) {
+            replacer.remember(&mut originals, text, spans);
+        }
+        count(&mut report.found, spans.iter().flatten());
+        all_spans.push(spans);
+    }
+    let replacer = replacer.with_originals(originals);
+    for (record, spans) in dataset.records.iter_mut().zip(all_spans) {
+        let changed = protect_record(record, spans, detector, &replacer, &mut report);
+        report.records_changed += usize::from(changed);
+        if !detector.detect(&record.id).is_empty() {
+            record.set_id(replacer.record_pseudonym(&record.id));
+            report.identifiers_replaced += 1;
+        }
+        record.map_subject(|subject| replacer.subject_pseudonym(subject));
+    }
+    report
+}
+
+/// Replaces `found` in the texts of a record, then what new scans find; true if anything changed.
+fn protect_record(
+    record: &mut Record,
+    mut found: Vec<Vec<Span>>,
+    detector: &Detector,
+    replacer: &Replacer,
+    report: &mut ProtectReport,
+) -> bool {
+    let changed = found.iter().any(|spans| !spans.is_empty());
+    let (id, subject) = (record.id.clone(), record.subject.clone());
+    let context = ReplaceContext { document: &id, subject: subject.as_deref() };
+    let mut ours: Vec<Vec<Span>> = vec![Vec::new(); found.len()];
+    for _ in 0..ROUNDS {
+        if found.iter().all(Vec::is_empty) {
+            return changed;
+        }
+        let mut field = 0;
+        record.map_text(|_, text| {
+            let replaced = replacer.replace(&context, text, &found[field]);
+            for (label, n) in &replaced.counts {
+                *report.replaced.entry(*label).or_default() += n;
+            }
+            shift(&mut ours[field], &found[field], &replaced.spans);
+            field += 1;
+            replaced.text
+        });
+        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        found = detector.detect_document(&texts);
+        for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
+            *spans = spans.iter().filter_map(|span| outside(text, span, ours)).collect();
+        }
+    }
+    count(&mut report.residual, found.iter().flatten());
+    changed
+}
+
+/// Moves the replacements of earlier rounds to where they stand now, and adds the new ones.
+fn shift(ours: &mut Vec<Span>, old: &[Span], new: &[Span]) {
+    for own in ours.iter_mut() {
+        let before = old.partition_point(|span| span.end <= own.start);
+        if let Some(index) = before.checked_sub(1) {
+            let (from, to) = (old[index].end, new[index].end);
+            own.start = own.start + to - from;
+            own.end = own.end + to - from;
+        }
+    }
+    ours.extend_from_slice(new);
+    ours.sort_unstable_by_key(|span| span.start);
+}
+
+/// The part of `span` that none of our replacements covers; nothing where that part has no letter or digit.
+fn outside(text: &str, span: &Span, ours: &[Span]) -> Option<Span> {
+    let (mut start, mut best) = (span.start, None::<(usize, usize)>);
+    let first = ours.partition_point(|own| own.end <= span.start);
+    let overlapping = ours[first..].iter().take_while(|own| own.start < span.end);
+    let mut keep = |from: usize, to: usize| {
+        let rest = text.get(from..to).unwrap_or_default();
+        let trimmed = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let (from, rest) = (from + rest.len() - trimmed.len(), trimmed);
+        let to = from + rest.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+        if from < to && best.is_none_or(|(a, b)| b - a < to - from) {
+            best = Some((from, to));
+        }
+    };
+    for own in overlapping {
+        if own.start > start {
+            keep(start, own.start);
+        }
+        start = start.max(own.end);
+    }
+    if start < span.end {
+        keep(start, span.end);
+    }
+    best.map(|(start, end)| Span { start, end, ..*span })
+}
+
+fn subjects(dataset: &Dataset) -> usize {
+    dataset.records.iter().filter_map(|record| record.subject.as_deref()).collect::<BTreeSet<_>>().len()
+}
+
+fn count<'a>(counts: &mut BTreeMap<Label, usize>, spans: impl Iterator<Item = &'a Span>) {
+    for span in spans {
+        *counts.entry(span.label).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_outside_replacements_is_residual() {
+        let text = "Mr Kim Park of <PERSON> x";
+        let span = |start, end| Span::new(start, end, Label::PERSON, 1.0);
+        let ours = [span(3, 11)];
+        assert!(outside(text, &span(3, 11), &ours).is_none());
+        assert!(outside(text, &span(7, 12), &ours).is_none());
+        assert_eq!(outside(text, &span(0, 11), &ours).map(|s| (s.start, s.end)), Some((0, 2)));
+    }
+
+    #[test]
+    fn earlier_replacements_move_with_the_text() {
+        let span = |start, end| Span::new(start, end, Label::PERSON, 1.0);
+        let mut ours = vec![span(0, 3), span(20, 25)];
+        shift(&mut ours, &[span(10, 12)], &[span(10, 17)]);
+        let got: Vec<_> = ours.iter().map(|s| (s.start, s.end)).collect();
+        assert_eq!(got, [(0, 3), (10, 17), (25, 30)]);
+    }
+}

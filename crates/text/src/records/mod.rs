@@ -1,0 +1,356 @@
+//! Training records: what a line of a data set holds, and how its text is reached and changed.
+//!
+//! Invariant: a [`Record`] was checked when it was read, so its body always exists; it implements neither `Debug`
+//! nor `Display`, so that its text reaches no log. Fields that no one touches are written back as they were read,
+//! in their order.
+
+mod reader;
+mod shape;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+pub use reader::{Dataset, Finding, LINE_LIMIT_BYTES, Problem, read, read_from};
+pub use shape::{Columns, Role, Shape};
+
+/// One turn of a chat.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said; empty where an assistant turn only calls tools.
+    pub text: String,
+}
+
+/// The trainable content of a record, in one of three forms.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Messages, ShareGPT and Alpaca with a system prompt or history.
+    Chat(Vec<Turn>),
+    /// Prompt and completion; Alpaca without system prompt and history.
+    Completion {
+        /// What is given.
+        prompt: String,
+        /// What is learned.
+        completion: String,
+    },
+    /// Plain text.
+    Text(String),
+}
+
+/// One training example.
+#[derive(Clone)]
+pub struct Record {
+    /// Line in the file, from 1.
+    pub line: usize,
+    /// Identifier from the data, or `line-N`.
+    pub id: String,
+    /// The person the record is about, where the data names one.
+    pub subject: Option<String>,
+    shape: Shape,
+    columns: Arc<Columns>,
+    raw: Map<String, Value>,
+}
+
+impl Record {
+    /// The shape this record was read as.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The trainable content.
+    pub fn body(&self) -> Body {
+        let columns = &*self.columns;
+        let text = |name: &str| self.raw.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        match self.shape {
+            Shape::Text => Body::Text(text(columns.text_name())),
+            Shape::PromptCompletion => {
+                Body::Completion { prompt: text(columns.prompt_name()), completion: text(columns.completion_name()) }
+            }
+            Shape::Messages => {
+                Body::Chat(self.turns(columns.messages_name(), columns.role_name(), columns.content_name()))
+            }
+            Shape::ShareGpt => {
+                Body::Chat(self.turns(columns.conversations_name(), columns.sender_name(), columns.value_name()))
+            }
+            Shape::Alpaca => self.alpaca(),
+        }
+    }
+
+    /// Every string that may hold personal data, with its JSON pointer (RFC 6901), in the order of the line.
+    ///
+    /// Left out are the identifier, the subject columns and the role names of turns.
+    pub fn fields(&self) -> impl Iterator<Item = (String, &str)> {
+        let mut found = Vec::new();
+        for (key, value) in &self.raw {
+            if !self.is_key_column(key) {
+                collect(value, &mut pointer_to(key), &self.role_key(key), &mut found);
+            }
+        }
+        found.into_iter()
+    }
+
+    /// Replaces every string that [`Record::fields`] yields by what `f` makes of its pointer and text.
+    pub fn map_text(&mut self, mut f: impl FnMut(&str, &str) -> String) {
+        let mut raw = std::mem::take(&mut self.raw);
+        for (key, value) in &mut raw {
+            if !self.is_key_column(key) {
+                rewrite(value, &mut pointer_to(key), &self.role_key(key), &mut f);
+            }
+        }
+        self.raw = raw;
+    }
+
+    /// Gives the record another identifier, also in the line where the line had one.
+    pub fn set_id(&mut self, id: String) {
+        if let Some(value) = self.raw.get_mut(self.columns.id_name()) {
+            *value = Value::String(id.clone());
+        }
+        self.id = id;
+    }
+
+    /// Replaces the value of every subject column by what `f` makes of it.
+    pub fn map_subject(&mut self, f: impl Fn(&str) -> String) {
+        for name in self.columns.subject_names() {
+            if let Some(value) = self.raw.get_mut(name)
+                && let Some(old) = scalar(value)
+            {
+                *value = Value::String(f(&old));
+            }
+        }
+        self.subject = self.subject.as_deref().map(f);
+    }
+
+    /// The record as one line of JSON, without the line break.
+    pub fn to_json_line(&self) -> String {
+        // A map with string keys always serialises.
+        serde_json::to_string(&self.raw).unwrap_or_default()
+    }
+
+    fn turns(&self, list: &str, role: &str, text: &str) -> Vec<Turn> {
+        let list = self.raw.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter()
+            .filter_map(|turn| {
+                let role = self.columns.role_of(turn.get(role)?.as_str()?)?;
+                Some(Turn { role, text: content_text(turn.get(text).unwrap_or(&Value::Null))? })
+            })
+            .collect()
+    }
+
+    fn alpaca(&self) -> Body {
+        let columns = &*self.columns;
+        let text = |name: &str| self.raw.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (instruction, input) = (text(columns.instruction_name()), text(columns.input_name()));
+        let prompt = if input.trim().is_empty() { instruction.to_owned() } else { format!("{instruction}\n\n{input}") };
+        let completion = text(columns.output_name()).to_owned();
+        let system = text(columns.system_name());
+        let history =
+            self.raw.get(columns.history_name()).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if system.trim().is_empty() && history.is_empty() {
+            return Body::Completion { prompt, completion };
+        }
+        let mut turns = Vec::with_capacity(2 * history.len() + 3);
+        if !system.trim().is_empty() {
+            turns.push(Turn { role: Role::System, text: system.to_owned() });
+        }
+        for round in history {
+            let said = |n: usize| round.get(n).and_then(Value::as_str).unwrap_or_default().to_owned();
+            turns.push(Turn { role: Role::User, text: said(0) });
+            turns.push(Turn { role: Role::Assistant, text: said(1) });
+        }
+        turns.push(Turn { role: Role::User, text: prompt });
+        turns.push(Turn { role: Role::Assistant, text: completion });
+        Body::Chat(turns)
+    }
+
+    fn is_key_column(&self, key: &str) -> bool {
+        key == self.columns.id_name()
+            || (self.columns.subject_names().any(|name| name == key)
+                && self.raw.get(key).is_none_or(|v| scalar(v).is_some()))
+    }
+
+    /// Inside the list of turns under `key`, the name of the member that holds the role.
+    fn role_key(&self, key: &str) -> Option<String> {
+        let columns = &*self.columns;
+        match self.shape {
+            Shape::Messages if key == columns.messages_name() => Some(columns.role_name().to_owned()),
+            Shape::ShareGpt if key == columns.conversations_name() => Some(columns.sender_name().to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Text of a turn: a string, null (empty), or OpenAI's list of text parts; `None` for anything else.
+fn content_text(content: &Value) -> Option<String> {
+    match content {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => Some(String::new()),
+        Value::Array(parts) => parts.iter().map(|part| part.get("text")?.as_str()).collect(),
+        _ => None,
+    }
+}
+
+/// A string or number as text; identifiers and subjects may be either.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn pointer_to(key: &str) -> String {
+    let mut pointer = String::new();
+    push_key(&mut pointer, key);
+    pointer
+}
+
+fn push_key(pointer: &mut String, key: &str) {
+    pointer.push('/');
+    for c in key.chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            c => pointer.push(c),
+        }
+    }
+}
+
+/// `role_key` applies to the objects directly inside `value`, a list of turns.
+fn collect<'a>(value: &'a Value, pointer: &mut String, role_key: &Option<String>, found: &mut Vec<(String, &'a str)>) {
+    let length = pointer.len();
+    match value {
+        Value::String(text) => found.push((pointer.clone(), text)),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                push_key(pointer, &index.to_string());
+                match (item, role_key) {
+                    (Value::Object(turn), Some(role)) => {
+                        let inner = pointer.len();
+                        for (key, value) in turn.iter().filter(|(key, _)| *key != role) {
+                            push_key(pointer, key);
+                            collect(value, pointer, &None, found);
+                            pointer.truncate(inner);
+                        }
+                    }
+                    _ => collect(item, pointer, &None, found),
+                }
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, value) in members {
+                push_key(pointer, key);
+                collect(value, pointer, &None, found);
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same walk as [`collect`], over mutable values.
+fn rewrite(
+    value: &mut Value,
+    pointer: &mut String,
+    role_key: &Option<String>,
+    f: &mut impl FnMut(&str, &str) -> String,
+) {
+    let length = pointer.len();
+    match value {
+        Value::String(text) => *text = f(pointer, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                push_key(pointer, &index.to_string());
+                match (item, role_key) {
+                    (Value::Object(turn), Some(role)) => {
+                        let inner = pointer.len();
+                        for (key, value) in turn.iter_mut().filter(|(key, _)| *key != role) {
+                            push_key(pointer, key);
+                            rewrite(value, pointer, &None, f);
+                            pointer.truncate(inner);
+                        }
+                    }
+                    (item, _) => rewrite(item, pointer, &None, f),
+                }
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(members) => {
+            for (key, value) in members {
+                push_key(pointer, key);
+                rewrite(value, pointer, &None, f);
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    fn one(line: &str) -> Record {
+        read_from(line.as_bytes(), &Columns::default()).unwrap_or_else(|e| panic!("{e}")).records.remove(0)
+    }
+
+    #[test]
+    fn fields_skip_roles_and_keys_but_reach_every_other_string() {
+        let record = one(
+            r#"{"id":"a","subject":"s","messages":[{"role":"user","name":"ana","content":"hi"},{"role":"assistant","content":[{"type":"text","text":"yo"}]}],"meta":{"a/b":["x",3]}}"#,
+        );
+        let fields: Vec<_> = record.fields().collect();
+        assert_eq!(
+            fields,
+            [
+                ("/messages/0/name".to_owned(), "ana"),
+                ("/messages/0/content".to_owned(), "hi"),
+                ("/messages/1/content/0/type".to_owned(), "text"),
+                ("/messages/1/content/0/text".to_owned(), "yo"),
+                ("/meta/a~1b/0".to_owned(), "x"),
+            ]
+        );
+    }
+
+    #[test]
+    fn map_text_changes_what_fields_shows_and_nothing_else() {
+        let mut record = one(r#"{"n":1.50,"id":7,"prompt":"p","completion":"c","z":null}"#);
+        record.map_text(|pointer, text| format!("{pointer}={text}"));
+        assert_eq!(
+            record.to_json_line(),
+            r#"{"n":1.5,"id":7,"prompt":"/prompt=p","completion":"/completion=c","z":null}"#
+        );
+        assert_eq!(record.id, "7");
+    }
+
+    #[test]
+    fn alpaca_with_history_is_a_chat() {
+        let Body::Chat(turns) =
+            one(r#"{"instruction":"i","input":"n","output":"o","system":"s","history":[["q","a"]]}"#).body()
+        else {
+            panic!("not a chat")
+        };
+        let got: Vec<_> = turns.iter().map(|t| (t.role, t.text.as_str())).collect();
+        assert_eq!(
+            got,
+            [
+                (Role::System, "s"),
+                (Role::User, "q"),
+                (Role::Assistant, "a"),
+                (Role::User, "i\n\nn"),
+                (Role::Assistant, "o"),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_subject_column_is_rewritten() {
+        let mut record = one(r#"{"subject":"ana","user_id":12,"text":"t"}"#);
+        record.map_subject(|old| format!("<{old}>"));
+        assert_eq!(record.to_json_line(), r#"{"subject":"<ana>","user_id":"<12>","text":"t"}"#);
+        assert_eq!(record.subject.as_deref(), Some("<ana>"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Surrogates for IP, hardware and web addresses, and for credentials.
+//!
+//! Invariant: results lie in ranges and names reserved for documentation, or are marked `EXAMPLE`.
+//! Sources: RFC 5737 (IPv4), RFC 3849 (IPv6), RFC 2606 (example domains), IEEE 802 (locally administered addresses).
+
+use super::draw::Draw;
+
+pub(super) const EXAMPLE_HOSTS: &[&str] = &["example.org", "example.net", "example.com"];
+
+pub(super) fn ip(draw: &mut Draw, value: &str) -> String {
+    let (address, prefix) = match value.find('/') {
+        Some(at) => value.split_at(at),
+        None => (value, ""),
+    };
+    if address.contains(':') {
+        let mut group = || format!("{:x}", 1 + draw.below(0xFFFE));
+        return format!("2001:db8:{}:{}::{}{prefix}", group(), group(), group());
+    }
+    let network = draw.pick(&["192.0.2", "198.51.100", "203.0.113"]).unwrap_or("192.0.2");
+    format!("{network}.{}{prefix}", 1 + draw.below(254))
+}
+
+/// Keeps separators and case; the first byte says "locally administered, unicast".
+pub(super) fn mac(draw: &mut Draw, value: &str) -> String {
+    let lower = value.contains(|c: char| c.is_ascii_lowercase());
+    let mut place = 0;
+    value
+        .chars()
+        .map(|c| {
+            if !c.is_ascii_hexdigit() {
+                return c;
+            }
+            place += 1;
+            let nibble = match place {
+                1 => 0,
+                2 => 2,
+                _ => draw.below(16) as u32,
+            };
+            let digit = char::from_digit(nibble, 16).unwrap_or('0');
+            if lower { digit } else { digit.to_ascii_uppercase() }
+        })
+        .collect()
+}
+
+/// Keeps scheme, `www.`, port and the shape of path and query; drops user names and passwords.
+pub(super) fn url(draw: &mut Draw, value: &str) -> String {
+    let (scheme, rest) = match value.find("://") {
+        Some(at) => value.split_at(at + 3),
+        None => ("", value),
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let www = if host.to_ascii_lowercase().starts_with("www.") { "www." } else { "" };
+    let port = match host.rfind(':') {
+        Some(at) if !host.ends_with(']') && host[at + 1..].bytes().all(|b| b.is_ascii_digit()) => &host[at..],
+        _ => "",
+    };
+    let name = draw.pick(EXAMPLE_HOSTS).unwrap_or("example.org");
+    let path: String = path.chars().map(|c| draw.like(c)).collect();
+    format!("{scheme}{www}{name}{port}{path}")
+}
+
+/// Keeps length and the classes of characters, and says `EXAMPLE` so that nobody takes it for a working secret.
+pub(super) fn credential(draw: &mut Draw, value: &str, kind: Option<&str>) -> String {
+    match kind {
+        Some("private-key") => {
+            let lines = value.split_inclusive('\n').enumerate();
+            lines
+                .map(|(n, line)| if line.starts_with("-----") { line.to_owned() } else { marked(draw, line, n == 1) })
+                .collect()
+        }
+        Some("connection-string") => {
+            let Some((scheme, rest)) = value.split_once("://") else { return marked(draw, value, true) };
+            let Some((secret, host)) = rest.rsplit_once('@') else { return marked(draw, value, true) };
+            let secret = match secret.split_once(':') {
+                Some((user, password)) => {
+                    let user: String = user.chars().map(|c| draw.like(c)).collect();
+                    format!("{user}:{}", marked(draw, password, true))
+                }
+                None => marked(draw, secret, true),
+            };
+            format!("{scheme}://{secret}@{}", url(draw, host))
+        }
+        _ => marked(draw, value, true),
+    }
+}
+
+fn marked(draw: &mut Draw, value: &str, mark: bool) -> String {
+    let mut marks = if mark { "EXAMPLE" } else { "" }.chars();
+    value
+        .chars()
+        .map(|c| match c {
+            c if !c.is_alphanumeric() => c,
+            c => marks.next().unwrap_or_else(|| draw.like(c)),
+        })
+        .collect()
+}
