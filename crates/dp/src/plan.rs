@@ -402,11 +402,14 @@ impl PrivacyPlan {
         line("adjacency", self.adjacency.to_string());
         line("sampling rate q", format!("{}", self.q));
         line("steps", self.steps.to_string());
-        line("noise multiplier sigma", format!("{}", self.sigma));
+        line("noise multiplier sigma", format!("{:.6}", self.sigma));
         line("clip norm", format!("{}", self.clip_norm));
         line("denominator", format!("{}", self.denominator));
         line("delta", format!("{:e}", self.delta));
-        line("epsilon", format!("{:.4} (PLD {:.4}, RDP {:.4})", self.epsilon, self.epsilon_pld, self.epsilon_rdp));
+        // rounded up: what is shown must not promise more than what was computed
+        let up = |epsilon: f64| (epsilon * 1e4 - 1e-6).ceil() / 1e4;
+        let (epsilon, pld, rdp) = (up(self.epsilon), up(self.epsilon_pld), up(self.epsilon_rdp));
+        line("epsilon", format!("{epsilon:.4} (PLD {pld:.4}, RDP {rdp:.4})"));
         line("accountant", self.accountant.to_owned());
         line("sampler", "Poisson, as accounted; key from the operating system, never stored".to_owned());
         for gap in self.not_covered {

@@ -34,6 +34,9 @@ const MOST_STEPS: u64 = 2_000_000;
 /// could end the process. So it runs on a stack that fits its steps (the engine was measured to take up to 420
 /// bytes a level); only what is used of it takes memory.
 const STACK_BYTES_PER_STEP: u64 = 512;
+/// Templates up to this length that have no way to repeat an assignment nest less than any stack holds.
+const SMALL_TEMPLATE_BYTES: usize = 8 << 10;
+
 /// Output that any template may write, and how much more for each byte of the messages.
 const OUTPUT_BYTES: usize = 1 << 20;
 const OUTPUT_PER_BYTE: usize = 4;
@@ -51,6 +54,7 @@ pub struct Message<'a> {
 pub struct ChatTemplate {
     source: String,
     environment: Environment<'static>,
+    nests_little: bool,
     bos: Option<String>,
     eos: Option<String>,
 }
@@ -85,7 +89,13 @@ impl ChatTemplate {
         environment.add_function("strftime_now", move |format: &str| functions::strftime(format, now));
         let program = dialect::translate(source);
         environment.add_template_owned(NAME, program).map_err(|error| withheld(&error, source))?;
-        Ok(Self { source: source.to_owned(), environment, bos: bos.map(str::to_owned), eos: eos.map(str::to_owned) })
+        Ok(Self {
+            source: source.to_owned(),
+            environment,
+            nests_little: nests_little(source),
+            bos: bos.map(str::to_owned),
+            eos: eos.map(str::to_owned),
+        })
     }
 
     /// The text of a conversation. With `add_generation_prompt` it ends where an assistant's answer would begin.
@@ -108,6 +118,9 @@ impl ChatTemplate {
         };
         let steps = STEPS.saturating_add(STEPS_PER_BYTE.saturating_mul(size as u64)).min(MOST_STEPS);
         let limit = OUTPUT_BYTES + OUTPUT_PER_BYTE.saturating_mul(size);
+        if self.nests_little {
+            return self.run(context, steps, limit);
+        }
         let thread = thread::Builder::new().stack_size((steps * STACK_BYTES_PER_STEP) as usize);
         thread::scope(|scope| {
             let spawned = thread.spawn_scoped(scope, move || self.run(context, steps, limit));
@@ -139,6 +152,12 @@ impl ChatTemplate {
     pub fn sha256(&self) -> String {
         hex(&Sha256::digest(self.source.as_bytes()))
     }
+}
+
+/// Whether a template is small and has no statement that carries a value from one step to the next.
+fn nests_little(source: &str) -> bool {
+    let carriers = ["set", "macro", "recursive", "call", "with", "namespace"];
+    source.len() <= SMALL_TEMPLATE_BYTES && !carriers.iter().any(|word| source.contains(word))
 }
 
 /// What may be said of a failure: its kind and line, and its words if they stand in the template itself.

@@ -42,8 +42,9 @@ pub struct ExampleOptions {
 /// the end-of-turn token, and that token; nothing else. A token that straddles the beginning of an answer counts.
 /// Also says whether the example was truncated.
 ///
-/// The template itself tells where answers begin and end: the conversation up to a turn, rendered with the
-/// generation prompt, must be a prefix of the whole, and so must the conversation including the turn.
+/// The template itself tells where answers begin and end: the conversation before a turn, rendered with the
+/// generation prompt, must be a prefix of the whole, and the conversation through the turn must agree with the
+/// whole at least as far as the end-of-turn token.
 ///
 /// # Errors
 /// [`Error::Template`] if the template fails or has no such prefixes, [`Error::NoCompletion`] if no target is
@@ -55,19 +56,20 @@ pub fn chat_example(
     options: &ExampleOptions,
 ) -> Result<(Example, bool)> {
     let text = template.render(messages, false)?;
-    let mut answers: Vec<Range<usize>> = Vec::new();
-    for (turn, message) in messages.iter().enumerate() {
-        if message.role != ASSISTANT {
-            continue;
-        }
-        let start = prefix_length(template, &messages[..turn], true, &text, turn)?;
-        let end = prefix_length(template, &messages[..=turn], false, &text, turn)?;
-        answers.push(start.min(end)..end);
-    }
     let (tokens, offsets): (Vec<u32>, Vec<Range<usize>>) = tokenizer.encode_with_offsets(&text)?.into_iter().unzip();
     let mut is_target = vec![false; tokens.len()];
-    for answer in answers {
-        mark_answer(tokenizer, &tokens, &offsets, &answer, &mut is_target);
+    for (turn, _) in messages.iter().enumerate().filter(|(_, message)| message.role == ASSISTANT) {
+        let prompt = template.render(&messages[..turn], true)?;
+        let through = template.render(&messages[..=turn], false)?;
+        if !text.starts_with(&prompt) {
+            return Err(untold(turn, "begins"));
+        }
+        let answer = prompt.len()..common_prefix(&text, &through).max(prompt.len());
+        let (span, ended) = answer_tokens(tokenizer, &tokens, &offsets, &answer);
+        if !ended && answer.end != through.len() {
+            return Err(untold(turn, "ends"));
+        }
+        is_target[span].fill(true);
     }
     finish(Example { tokens, is_target }, options)
 }
@@ -101,37 +103,31 @@ pub fn text_example(tokenizer: &Tokenizer, text: &str, options: &ExampleOptions)
     finish(framed(tokenizer, encoded, counted), options)
 }
 
-/// Length of a partial rendering, which must be a prefix of the whole.
-fn prefix_length(
-    template: &ChatTemplate,
-    messages: &[Message<'_>],
-    add_generation_prompt: bool,
-    whole: &str,
-    turn: usize,
-) -> Result<usize> {
-    let part = template.render(messages, add_generation_prompt)?;
-    if whole.starts_with(&part) {
-        return Ok(part.len());
-    }
-    let place = if add_generation_prompt { "begins" } else { "ends" };
-    Err(Error::Template(format!("does not tell where turn {turn} {place}: earlier text changes with later turns")))
+fn untold(turn: usize, place: &str) -> Error {
+    Error::Template(format!("does not tell where turn {turn} {place}: earlier text changes with later turns"))
 }
 
-/// Marks the tokens of an answer, up to the last end-of-turn token, or to its end if there is none.
-fn mark_answer(
+/// Bytes that two texts begin with, in whole characters.
+fn common_prefix(a: &str, b: &str) -> usize {
+    let equal = a.chars().zip(b.chars()).take_while(|(a, b)| a == b);
+    equal.map(|(character, _)| character.len_utf8()).sum()
+}
+
+/// The tokens of an answer, up to the last end-of-turn token and whether there is one; if not, up to its end.
+fn answer_tokens(
     tokenizer: &Tokenizer,
     tokens: &[u32],
     offsets: &[Range<usize>],
     answer: &Range<usize>,
-    is_target: &mut [bool],
-) {
+) -> (Range<usize>, bool) {
     let inside = |range: &Range<usize>| range.start < answer.end && range.end > answer.start;
     let first = offsets.iter().position(inside).unwrap_or(tokens.len());
     let count = offsets[first..].iter().take_while(|range| inside(range) || range.is_empty()).count();
-    let span = first..first + count;
     let is_end = |id: &u32| tokenizer.eos_ids().contains(id);
-    let length = tokens[span.clone()].iter().rposition(is_end).map_or(count, |last| last + 1);
-    is_target[span][..length].fill(true);
+    match tokens[first..first + count].iter().rposition(is_end) {
+        Some(last) => (first..first + last + 1, true),
+        None => (first..first + count, false),
+    }
 }
 
 fn framed(tokenizer: &Tokenizer, encoded: Vec<(u32, Range<usize>)>, counted: Vec<bool>) -> Example {

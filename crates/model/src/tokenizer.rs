@@ -52,11 +52,15 @@ pub(crate) struct SpecialTokens {
 impl Tokenizer {
     /// From the text of a `tokenizer.json` and the settings beside it.
     pub(crate) fn from_json(json: String, special: SpecialTokens) -> Result<Self> {
-        let mut parsed: Value = serde_json::from_str(&json).map_err(|error| Error::Tokenizer(error.to_string()))?;
+        let mut parsed: Map<String, Value> =
+            serde_json::from_str(&json).map_err(|error| Error::Tokenizer(error.to_string()))?;
         // Padding and truncation would change lengths, and trimming would make offsets miss the white space.
-        parsed["padding"] = Value::Null;
-        parsed["truncation"] = Value::Null;
-        keep_offsets_whole(&mut parsed["post_processor"]);
+        parsed.insert("padding".into(), Value::Null);
+        parsed.insert("truncation".into(), Value::Null);
+        if let Some(processor) = parsed.get_mut("post_processor") {
+            keep_offsets_whole(processor);
+        }
+        let parsed = Value::Object(parsed);
         let inner = tokenizers::Tokenizer::from_bytes(parsed.to_string()).map_err(failed)?;
         let SpecialTokens { add_bos, other_eos_ids, config } = special;
         let id = |key: &str| token_text(&config, key).and_then(|text| inner.token_to_id(text));

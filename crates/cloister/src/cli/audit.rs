@@ -67,7 +67,7 @@ impl ScoreArgs {
         let mut out = Lines::create(console, &self.out, self.force)?;
         let texts = json_lines(&self.file)?;
         let ready = open_base(console, &settings)?;
-        let lora = read_adapter(self.adapter.as_deref(), &ready)?;
+        let lora = read_adapter(console, self.adapter.as_deref(), &ready)?;
         interrupt::watch();
         let mut progress = console.progress("scoring", texts.len() as u64, Unit::Count("texts"));
         for (line, object) in &texts {

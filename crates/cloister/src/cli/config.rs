@@ -24,10 +24,10 @@ pub struct Settings {
     #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
     pub base: Option<String>,
     /// Privacy budget epsilon, above 0
-    #[arg(long, env = "CLOISTER_EPSILON", value_name = "E", hide_env = true, value_parser = positive)]
+    #[arg(long, env = "CLOISTER_EPSILON", value_name = "E", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub epsilon: Option<f64>,
     /// Failure probability delta, between 0 and 1; without it, one that fits the number of records
-    #[arg(long, env = "CLOISTER_DELTA", value_name = "D", hide_env = true, value_parser = probability)]
+    #[arg(long, env = "CLOISTER_DELTA", value_name = "D", hide_env = true, allow_negative_numbers = true, value_parser = probability)]
     pub delta: Option<f64>,
     /// Planned batch size: the mean of the Poisson sampler
     #[arg(long, env = "CLOISTER_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
@@ -36,10 +36,10 @@ pub struct Settings {
     #[arg(long, env = "CLOISTER_STEPS", value_name = "T", hide_env = true, value_parser = whole)]
     pub steps: Option<usize>,
     /// Norm to which each example's gradient is clipped
-    #[arg(long, env = "CLOISTER_CLIP_NORM", value_name = "C", hide_env = true, value_parser = positive)]
+    #[arg(long, env = "CLOISTER_CLIP_NORM", value_name = "C", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub clip_norm: Option<f64>,
     /// Learning rate
-    #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, value_parser = positive)]
+    #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: Option<f64>,
     /// What one change of the data is: `record` or `subject`
     #[arg(long, env = "CLOISTER_UNIT", value_name = "UNIT", hide_env = true, hide_possible_values = true)]

@@ -69,7 +69,7 @@ impl Args {
         let mut out = Lines::create(console, &self.out, self.force)?;
         let requests = json_lines(&self.prompts)?;
         let ready = open_base(console, &settings)?;
-        let lora = read_adapter(self.adapter.as_deref(), &ready)?;
+        let lora = read_adapter(console, self.adapter.as_deref(), &ready)?;
         interrupt::watch();
         let mut progress = console.progress("generating", requests.len() as u64, Unit::Count("prompts"));
         for (index, (line, request)) in requests.iter().enumerate() {
@@ -120,13 +120,16 @@ impl Args {
     }
 }
 
-/// The adapter in a folder, if one is named.
-pub(super) fn read_adapter(path: Option<&Path>, ready: &Ready) -> anyhow::Result<Option<Lora>> {
+/// The adapter in a folder, if one is named. One that changes nothing is lawful, but passes every audit: it is told of.
+pub(super) fn read_adapter(console: &Console, path: Option<&Path>, ready: &Ready) -> anyhow::Result<Option<Lora>> {
     let Some(path) = path else { return Ok(None) };
     // the folder of a whole run holds its adapter one level down
     let inner = path.join("adapter");
     let path = if !path.join("adapter_config.json").exists() && inner.is_dir() { &inner } else { path };
     let (lora, _) = peft::read(path, &ready.base.config)?;
+    if lora.is_identity() {
+        console.warn("the adapter changes nothing: every B factor is zero");
+    }
     Ok(Some(lora))
 }
 

@@ -193,7 +193,9 @@ fn privacy(error: &cloister_dp::Error) -> Advice {
         E::Epsilon { .. } => advice(Exit::Usage, "epsilon is a number above 0; 1 is strict, 8 is common"),
         E::Unreachable { .. } => advice(Exit::Usage, "allow a larger epsilon, fewer steps or a smaller batch"),
         E::ExpectedBatch { .. } => advice(Exit::Usage, "the batch must not be larger than the data"),
-        E::Sigma { .. } | E::SigmaRange { .. } | E::ClipNorm { .. } | E::NoUnits | E::NoSteps => bare(Exit::Usage),
+        E::Sigma { .. } | E::SigmaRange { .. } => advice(Exit::Usage, "--sigma is mostly from 0.5 to 20"),
+        E::ClipNorm { .. } => advice(Exit::Usage, "--clip-norm is mostly from 0.1 to 10"),
+        E::NoUnits | E::NoSteps => bare(Exit::Usage),
         _ => bare(Exit::Failed),
     }
 }
@@ -208,6 +210,7 @@ fn training(error: &train::Error) -> Advice {
             advice(Exit::Usage, "give each record a subject, name its column with --columns, or use --unit record")
         }
         E::BrokenBase => advice(Exit::Failed, "the base is damaged or not a language model: pull it again"),
+        E::NonFiniteLoss { step: 0 } => advice(Exit::Failed, "the base cannot read these records: choose another base"),
         E::NonFiniteLoss { .. } | E::NonFiniteParameters { .. } => advice(Exit::Failed, "lower --learning-rate"),
         E::NotMoved { .. } => advice(Exit::Failed, "raise --learning-rate"),
         E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
@@ -236,12 +239,20 @@ fn model(error: &cloister_model::Error) -> Advice {
         },
         E::Format { .. } => advice(Exit::Usage, "the file is damaged or cut short: pull the base again"),
         E::Unsupported { what: "architecture", .. } => advice(Exit::Usage, "supported: models of the Llama family"),
+        E::Unsupported { what: "LoRA target", .. } => {
+            advice(Exit::Usage, "--targets takes qv, all, or a list of q, k, v, o, gate, up, down")
+        }
         E::Unsupported { .. } => advice(Exit::Usage, "choose another base"),
         E::NoTemplate => advice(Exit::Usage, "choose an instruct base, or records with prompt and completion"),
         E::NoCompletion => advice(Exit::Usage, "each record needs an answer to learn from, within --max-tokens"),
         E::TooLong { .. } => advice(Exit::Usage, "raise --max-tokens, or --length truncate"),
+        E::NonFinite(_) => advice(Exit::Failed, "the base or the adapter overflows on this text: choose another"),
         E::Adapter(_) => advice(Exit::Usage, "the folder must hold a LoRA adapter made for this base"),
-        E::Config { .. } | E::Tensor { .. } | E::Tokenizer(_) | E::Template(_) => bare(Exit::Usage),
+        E::Config { field: "rank", .. } => advice(Exit::Usage, "choose another --rank; 8 is common"),
+        E::Config { field: "alpha", .. } => advice(Exit::Usage, "choose another --alpha; twice the rank is common"),
+        E::Config { .. } | E::Tensor { .. } | E::Tokenizer(_) | E::Template(_) => {
+            advice(Exit::Usage, "choose another base, or pull this one again")
+        }
         _ => bare(Exit::Failed),
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::train::{dry_run, refuse_full};
-use super::training::{Flags, Prepared, Steps, open_base, prepare, use_threads};
+use super::training::{Flags, Prepared, Steps, open_base, prepare, shown_epsilon, use_threads};
 use super::{Exit, input};
 use crate::evidence::{
     AdapterFacts, BaseFacts, Check, DataFacts, Evidence, Gate, LabelFacts, PrivacyFacts, ProtectionFacts, SCHEMA, Tone,
@@ -135,7 +135,14 @@ impl Args {
             snapshot: layout.snapshot(),
             resume: self.flags.resume,
         };
-        let outcome = train(&request, &mut Steps::new(console, &prepared.plan))?;
+        let outcome = match train(&request, &mut Steps::new(console, &prepared.plan)) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                // Without a snapshot nobody goes on from here, and the key of the surrogates must not stay.
+                layout.abandon(self.flags.resume || layout.snapshot().exists());
+                return Err(error.into());
+            }
+        };
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape };
         let evidence = facts.gather(&protection, profile)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
@@ -147,9 +154,9 @@ impl Args {
 }
 
 impl Layout {
-    /// Removes the empty folders of a run that never started.
-    fn abandon(&self, resume: bool) {
-        if !resume && !self.out.as_os_str().is_empty() {
+    /// Removes the key and the empty folders of a run that cannot go on.
+    fn abandon(&self, goes_on: bool) {
+        if !goes_on && !self.out.as_os_str().is_empty() {
             // What cannot be removed is in the way of the next run, which says so.
             let _ = std::fs::remove_file(self.surrogate_key());
             let _ = std::fs::remove_dir(self.out.join("private"));
@@ -300,8 +307,8 @@ impl Facts<'_> {
                 "privacy budget",
                 self.args.flags.settings.epsilon.is_none_or(|target| plan.epsilon() <= target),
                 format!(
-                    "epsilon {:.3} at delta {:e}, {} of {} steps",
-                    plan.epsilon(),
+                    "epsilon {} at delta {:e}, {} of {} steps",
+                    shown_epsilon(plan.epsilon()),
                     plan.delta(),
                     plan.steps(),
                     plan.steps()

@@ -6,7 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::console::{Console, Ink};
 use super::hint::Usage;
-use super::training::{Flags, Prepared, Steps, minutes, open_base, prepare, print_cost, snapshot_of, use_threads};
+use super::training::{
+    Flags, Prepared, Steps, minutes, open_base, prepare, print_cost, shown_epsilon, snapshot_of, use_threads,
+};
 use super::{Exit, input};
 use crate::files::human_bytes;
 use crate::interrupt;
@@ -101,8 +103,8 @@ fn tell(console: &Console, prepared: &Prepared, outcome: &Outcome) {
         human_bytes(outcome.peak_rss_bytes)
     ));
     console.say(format_args!(
-        "privacy epsilon {:.3} at delta {:e}, unit {}, {} adjacency",
-        plan.epsilon(),
+        "privacy epsilon {} at delta {:e}, unit {}, {} adjacency",
+        shown_epsilon(plan.epsilon()),
         plan.delta(),
         plan.unit(),
         plan.adjacency()

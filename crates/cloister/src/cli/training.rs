@@ -23,14 +23,14 @@ use crate::train::{Corpus, Loss, Ready, Recipe, Watch};
 const MAX_TOKENS: usize = 512;
 /// Share of the data in a planned batch, and the largest planned batch: few steps with large batches learn most
 /// per unit of privacy (measured in docs/recipe.md).
-const BATCH_SHARE: f64 = 0.2;
+const BATCH_SHARE: f64 = 0.05;
 const LARGEST_BATCH: f64 = 1024.0;
 const STEPS: usize = 8;
 const CLIP_NORM: f64 = 0.5;
 const RANK: usize = 8;
 /// Fewer trained parameters take a higher rate under the same noise.
-const RATE_FEW: f64 = 3e-3;
-const RATE_MANY: f64 = 1e-3;
+const RATE_FEW: f64 = 8e-3;
+const RATE_MANY: f64 = 2e-3;
 /// Records of one subject in one draw.
 const SUBJECT_CAP: u32 = 8;
 /// Tokens in one pass of the decoder.
@@ -42,7 +42,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     pub(super) settings: Settings,
     /// Noise multiplier, instead of --epsilon
-    #[arg(long, value_name = "S", value_parser = positive, conflicts_with = "epsilon")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = positive, conflicts_with = "epsilon")]
     pub(super) sigma: Option<f64>,
     /// Print the plan and the cost, train nothing
     #[arg(long)]
@@ -118,7 +118,8 @@ pub(super) fn prepare(console: &Console, flags: &Flags, dataset: &Dataset, ready
     let grouping = if unit == Unit::Subject { Grouping::Subject } else { Grouping::Record };
     let corpus = Corpus::build(dataset, &ready.base, &options, grouping)?;
     if corpus.truncated > 0 {
-        console.warn(format_args!("{} records were cut to {max_tokens} tokens", corpus.truncated));
+        let records = if corpus.truncated == 1 { "record was" } else { "records were" };
+        console.warn(format_args!("{} {records} cut to {max_tokens} tokens", corpus.truncated));
     }
     if let (Unit::Record, Some(subjects)) = (unit, corpus.subjects)
         && subjects < corpus.examples.len()
@@ -238,6 +239,11 @@ pub(super) fn print_cost(console: &Console, cost: &Cost) {
         cost.tokens,
         cost.tokens_per_second
     ));
+}
+
+/// An epsilon with three decimals, rounded up: what is shown must not promise more than what was computed.
+pub(super) fn shown_epsilon(epsilon: f64) -> String {
+    format!("{:.3}", (epsilon * 1e3 - 1e-6).ceil() / 1e3)
 }
 
 /// Seconds as people read them.

@@ -82,21 +82,26 @@ impl Corpus {
     /// one test guesses of that one; with the key kept aside, the figure proves sameness to its holder only.
     #[must_use]
     pub fn commitment(&self, key: &[u8; 32]) -> String {
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
-        let mut number = |value: usize| mac.update(&(value as u64).to_le_bytes());
-        number(self.examples.len());
-        for example in &self.examples {
-            number(example.tokens.len());
-            for (&token, &target) in example.tokens.iter().zip(&example.is_target) {
-                number(2 * token as usize + usize::from(target));
-            }
-        }
-        for unit in &self.units {
-            number(unit.len());
-            unit.iter().for_each(|&index| number(index));
-        }
-        hex(&mac.finalize().into_bytes())
+        commitment(key, &self.examples, &self.units)
     }
+}
+
+/// What [`Corpus::commitment`] says of a corpus, of its parts.
+pub(super) fn commitment(key: &[u8; 32], examples: &[Example], units: &[Vec<usize>]) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
+    let mut number = |value: usize| mac.update(&(value as u64).to_le_bytes());
+    number(examples.len());
+    for example in examples {
+        number(example.tokens.len());
+        for (&token, &target) in example.tokens.iter().zip(&example.is_target) {
+            number(2 * token as usize + usize::from(target));
+        }
+    }
+    for unit in units {
+        number(unit.len());
+        unit.iter().for_each(|&index| number(index));
+    }
+    hex(&mac.finalize().into_bytes())
 }
 
 /// One record as tokens with its loss mask, and whether it was cut.

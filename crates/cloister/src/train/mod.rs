@@ -127,58 +127,73 @@ pub trait Watch {
 /// Nothing half-written is left.
 pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
     let snapshots = Snapshots::new(request)?;
-    let mut workspace = Workspace::default();
     let mut trainer = Trainer::new(request)?;
-    let mut losses = Vec::new();
-    let resumed = match snapshots.load(request)? {
-        Some(saved) => {
-            losses = trainer.restore(saved)?;
-            true
-        }
-        None => false,
+    let (resumed, losses) = match snapshots.load(request)? {
+        Some(saved) => (true, trainer.restore(saved)?),
+        None => (false, Vec::new()),
     };
-    let measure = |trainer: &Trainer<'_>, workspace: &mut Workspace| match request.evaluation {
-        Some(examples) => {
-            let lora = (trainer.done() > 0).then_some(trainer.lora());
-            evaluate::evaluate(&request.ready.decoder, lora, examples, request.recipe.micro_batch_tokens, workspace)
-                .map(Some)
+    let mut run = Run { request, snapshots: &snapshots, trainer, losses, seconds: 0.0, tokens: 0 };
+    let written = run.steps(watch).and_then(|()| adapter::write(request, run.trainer.lora()));
+    let adapter = match written {
+        Err(Error::Interrupted { .. } | Error::File(crate::Error::Interrupted)) => {
+            let snapshot = snapshots.save(&run.trainer, &run.losses)?;
+            let (step, steps) = (run.trainer.done(), request.built.steps());
+            return Err(Error::Interrupted { step, steps, snapshot });
         }
-        None => Ok(None),
+        written => written?,
     };
-    if losses.is_empty()
-        && let Some(loss) = measure(&trainer, &mut workspace)?
-    {
-        watch.loss(trainer.done(), loss);
-        losses.push((trainer.done(), loss));
-    }
-    let steps = request.built.steps();
-    let (mut seconds, mut tokens) = (0.0, 0);
-    while trainer.done() < steps {
-        let started = Instant::now();
-        match trainer.step(&mut workspace) {
-            Ok(seen) => tokens += seen,
-            Err(Error::Interrupted { .. }) => {
-                let path = snapshots.save(&trainer, &losses)?;
-                return Err(Error::Interrupted { step: trainer.done(), steps, snapshot: path });
-            }
-            Err(error) => return Err(error),
-        }
-        seconds += started.elapsed().as_secs_f64();
-        watch.step(trainer.done(), request.built.epsilon_after(trainer.done())?, tokens as f64 / seconds);
-        let last = trainer.done() == steps;
-        if (last || trainer.done().is_multiple_of(request.recipe.evaluate_every))
-            && let Some(loss) = measure(&trainer, &mut workspace)?
-        {
-            watch.loss(trainer.done(), loss);
-            losses.push((trainer.done(), loss));
-        }
-        if !last && (snapshots.due() || interrupt::requested()) {
-            snapshots.save(&trainer, &losses)?;
-        }
-    }
-    drop(workspace);
-    let adapter = adapter::write(request, trainer.lora())?;
     snapshots.remove();
+    let Run { losses, seconds, tokens, .. } = run;
     let peak_rss_bytes = system::peak_rss_bytes().unwrap_or(0);
     Ok(Outcome { adapter, losses, seconds, tokens, peak_rss_bytes, resumed })
+}
+
+/// A run between its start and its end.
+struct Run<'a> {
+    request: &'a Request<'a>,
+    snapshots: &'a Snapshots,
+    trainer: Trainer<'a>,
+    losses: Vec<(u64, Loss)>,
+    seconds: f64,
+    tokens: u64,
+}
+
+impl Run<'_> {
+    /// All steps that are left, with the losses on public records that are due between them.
+    fn steps(&mut self, watch: &mut dyn Watch) -> Result<(), Error> {
+        let built = self.request.built;
+        let mut workspace = Workspace::default();
+        loop {
+            self.measure(&mut workspace, watch)?;
+            if self.trainer.done() == built.steps() {
+                return Ok(());
+            }
+            interrupt::check()?;
+            if self.snapshots.due() {
+                self.snapshots.save(&self.trainer, &self.losses)?;
+            }
+            let started = Instant::now();
+            self.tokens += self.trainer.step(&mut workspace)?;
+            self.seconds += started.elapsed().as_secs_f64();
+            let done = self.trainer.done();
+            watch.step(done, built.epsilon_after(done)?, self.tokens as f64 / self.seconds);
+        }
+    }
+
+    /// The loss on the public records, if it is due after this step and not known from a snapshot.
+    fn measure(&mut self, workspace: &mut Workspace, watch: &mut dyn Watch) -> Result<(), Error> {
+        let Request { ready, built, recipe, evaluation, .. } = self.request;
+        let step = self.trainer.done();
+        let due = step == built.steps() || step.is_multiple_of(recipe.evaluate_every);
+        let known = self.losses.last().is_some_and(|&(last, _)| last == step);
+        let Some(examples) = evaluation.filter(|_| due && !known) else { return Ok(()) };
+        let lora = (step > 0).then_some(self.trainer.lora());
+        let loss = evaluate::evaluate(&ready.decoder, lora, examples, recipe.micro_batch_tokens, workspace)?;
+        if !loss.nats_per_token.is_finite() {
+            return Err(Error::NonFiniteLoss { step });
+        }
+        watch.loss(step, loss);
+        self.losses.push((step, loss));
+        Ok(())
+    }
 }

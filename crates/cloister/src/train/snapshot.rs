@@ -9,9 +9,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cloister_dp::OptimizerState;
+use cloister_dp::{Optimizer, OptimizerState};
+use cloister_model::Lora;
 use serde::{Deserialize, Serialize};
 
+use super::corpus::commitment;
 use super::evaluate::Loss;
 use super::step::Trainer;
 use super::{Error, Request};
@@ -37,6 +39,7 @@ struct Identity {
     base: String,
     key: String,
     data: String,
+    evaluation: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +71,7 @@ impl Snapshots {
             base: request.ready.base.identity.sha256.clone(),
             key: hex(&key),
             data: request.corpus.commitment(&key),
+            evaluation: request.evaluation.map(|examples| commitment(&key, examples, &[])),
         };
         Ok(Self { folder: request.snapshot.clone(), identity, last: Cell::new(Instant::now()) })
     }
@@ -109,16 +113,19 @@ impl Snapshots {
         let state = self.read(&path)?;
         let key = parse_key(&state.identity.key).ok_or_else(|| self.damaged("its key is not one"))?;
         let data = request.corpus.commitment(&key);
+        let evaluation = request.evaluation.map(|examples| commitment(&key, examples, &[]));
         for (what, same) in [
             ("plan", state.identity.plan == self.identity.plan),
             ("recipe", state.identity.recipe == self.identity.recipe),
             ("base", state.identity.base == self.identity.base),
             ("data set", state.identity.data == data),
+            ("evaluation file", state.identity.evaluation == evaluation),
         ] {
             if !same {
                 return Err(Error::OtherRun { what });
             }
         }
+        self.check(request, &state)?;
         let losses = state
             .losses
             .iter()
@@ -137,6 +144,22 @@ impl Snapshots {
         let bytes = std::fs::read(path).map_err(crate::Error::read(path))?;
         let state: State = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&error.to_string()))?;
         if state.version == VERSION { Ok(state) } else { Err(self.damaged("it has another version")) }
+    }
+
+    /// What a step relies on: sizes, finite numbers, and steps that are left or just done.
+    fn check(&self, request: &Request<'_>, state: &State) -> Result<(), Error> {
+        let expected = Lora::zeros(request.ready.decoder.config(), request.recipe.lora.clone()).parameters.len();
+        let OptimizerState { first, second, .. } = &state.optimizer;
+        let mut values = state.parameters.iter().chain(first).chain(second);
+        if state.parameters.len() != expected || !values.all(|value| value.is_finite()) {
+            return Err(self.damaged("its parameters do not fit"));
+        }
+        if state.step > request.built.steps() || state.step != state.optimizer.step {
+            return Err(self.damaged("its step is out of range"));
+        }
+        Optimizer::new(request.recipe.optimizer, expected)?
+            .restore(state.optimizer.clone())
+            .map_err(|_| self.damaged("its optimiser does not fit"))
     }
 
     fn damaged(&self, problem: &str) -> Error {

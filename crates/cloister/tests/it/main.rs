@@ -3,10 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod canary;
 mod process;
 mod pull_hub;
 mod pull_index;
 mod records;
+mod resume;
+mod run;
 mod server;
+mod step;
 mod tidy;
+mod tiny;
+mod train;
 mod transcripts;

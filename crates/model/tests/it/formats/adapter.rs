@@ -111,8 +111,14 @@ fn adapters_that_peft_wrote_are_read() {
     }
 }
 
+/// Name, type, shape and bytes of a tensor.
+type Owned = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// How a test spoils a tensor's name.
+type Rename = fn(&str) -> String;
+
 /// Rewrites the tensors under changed names, types or shapes.
-fn rewrite(dir: &Path, change: impl Fn(String, TensorView<'_>) -> Option<(String, Dtype, Vec<usize>, Vec<u8>)>) {
+fn rewrite(dir: &Path, change: impl Fn(String, TensorView<'_>) -> Option<Owned>) {
     let path = dir.join("adapter_model.safetensors");
     let bytes = std::fs::read(&path).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -125,12 +131,12 @@ fn rewrite(dir: &Path, change: impl Fn(String, TensorView<'_>) -> Option<(String
 #[test]
 fn mis_keyed_tensors_are_refused_by_name() {
     let base = tiny_base();
-    let renames: [(&str, &dyn Fn(&str) -> String, &str); 5] = [
-        ("one prefix", &|name| name.replace("base_model.model.model.", "base_model.model."), "unexpected tensor"),
-        ("layers", &|name| name.replace("base_model.model.model.", "base_model."), "unexpected tensor"),
-        ("no prefix", &|name| name.replace("base_model.model.", ""), "unexpected tensor"),
-        ("adapter name", &|name| name.replace(".weight", ".default.weight"), "unexpected tensor"),
-        ("one of many", &|name| name.replace("layers.1.mlp.up_proj.lora_B", "layers.7.mlp.up_proj.lora_B"), "layers.7"),
+    let renames: [(&str, Rename, &str); 5] = [
+        ("one prefix", |name| name.replace("base_model.model.model.", "base_model.model."), "unexpected tensor"),
+        ("layers", |name| name.replace("base_model.model.model.", "base_model."), "unexpected tensor"),
+        ("no prefix", |name| name.replace("base_model.model.", ""), "unexpected tensor"),
+        ("adapter name", |name| name.replace(".weight", ".default.weight"), "unexpected tensor"),
+        ("one of many", |name| name.replace("layers.1.mlp.up_proj.lora_B", "layers.7.mlp.up_proj.lora_B"), "layers.7"),
     ];
     for (case, rename, expected) in renames {
         let (folder, _) = written(&base);

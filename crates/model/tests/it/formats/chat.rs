@@ -97,8 +97,8 @@ fn a_hostile_template_is_stopped() {
         "{{ messages.__class__.__mro__[1] }}",
     ];
     // Nested as deep as a template is long, and deeper by recursion.
-    let nested = format!("{}x{}", "[".repeat(120), "]".repeat(120));
-    let deep = format!("{{% set x = 1 %}}{}", format!("{{%set x={nested}%}}").repeat(500));
+    let nested = format!("{}x{}", "[".repeat(60), "]".repeat(60));
+    let deep = format!("{{% set x = 1 %}}{}", format!("{{%set x={nested}%}}").repeat(900));
     let compared = format!("{deep}{{{{ x == [x] }}}}{{{{ [x, [x]] | sort }}}}{{{{ x | nothing }}}}");
     let recursive = format!("{{% macro f(x) %}}{}{{{{ f(x) }}}}{{% endmacro %}}{{{{ f(1) }}}}", &deep[15..]);
     assert!(ChatTemplate::new(&format!("{deep}{{{{ x }}}}"), None, None).unwrap().render(&[], false).is_ok());
@@ -149,14 +149,4 @@ fn the_real_template_agrees_with_its_peer() {
         let prompted = case["text_with_generation_prompt"].as_str().unwrap();
         assert_eq!(template.render(&turns, true).unwrap(), prompted);
     }
-}
-
-#[test]
-fn probe() {
-    let template = compile(CHATML);
-    let started = std::time::Instant::now();
-    for _ in 0..2000 {
-        template.render(&conversation(), false).unwrap();
-    }
-    eprintln!("per render {:?}", started.elapsed() / 2000);
 }

@@ -55,6 +55,14 @@ fn without_an_end_token_the_answer_counts_alone() {
 }
 
 #[test]
+fn templates_that_close_a_text_differently_from_a_turn_are_followed() {
+    let closing = format!("{CHATML}{{% if not add_generation_prompt %}}<|endoftext|>{{% endif %}}");
+    let conversation =
+        [message("user", "a"), message("assistant", "b"), message("user", "c"), message("assistant", "d")];
+    assert_eq!(learned(&closing, &conversation), ["b<|im_end|>", "d<|im_end|>\n<|endoftext|>"]);
+}
+
+#[test]
 fn an_answer_may_quote_the_end_token() {
     let conversation = [message("user", "a"), message("assistant", "x<|im_end|>y")];
     assert_eq!(learned(CHATML, &conversation), ["x<|im_end|>y<|im_end|>"]);

@@ -141,6 +141,15 @@ fn missing_and_broken_files_are_errors() {
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
         let _ = error(Base::open(folder.path()));
     }
+    for broken in ["[]", "\"text\"", "{}", "null", "{\"model\":{\"type\":\"BPE\"}}"] {
+        for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+            let folder = copy("tiny_llama");
+            std::fs::write(folder.path().join(name), broken).unwrap();
+            // Empty settings of a tokenizer are none.
+            let fine = name == "tokenizer_config.json" && broken.starts_with('{');
+            assert_eq!(Base::open(folder.path()).is_ok(), fine, "{name}: {broken}");
+        }
+    }
     assert!(matches!(error(Base::open(Path::new("/no/such/model"))), Error::Io { .. }));
 }
 

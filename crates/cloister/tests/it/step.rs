@@ -1,0 +1,149 @@
+//! The training step against plain arithmetic: without noise and clipping it is ordinary gradient descent.
+//!
+//! One step from `B = 0` leaves every `A` as it was drawn, since its gradient is exactly zero; so the adapter after the
+//! step tells where the run began, and the step can be computed again here, example by example.
+
+use std::path::Path;
+
+use cloister::train::corpus::Grouping;
+use cloister::train::{Corpus, Loss, Ready, Recipe, Request, Watch, train};
+use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
+use cloister_model::{ExampleOptions, LengthPolicy, Lora, LoraSpec, Target, Workspace, peft};
+
+use crate::process::Place;
+use crate::tiny::{base, chat, chats, copy, overflow};
+
+const RATE: f64 = 0.05;
+
+struct Silent;
+
+impl Watch for Silent {
+    fn step(&mut self, _: u64, _: f64, _: f64) {}
+    fn loss(&mut self, _: u64, _: Loss) {}
+}
+
+fn corpus(place: &Place, ready: &Ready, records: &str) -> Corpus {
+    let dataset = cloister_text::read(&place.file("in.jsonl", records), &Default::default()).unwrap();
+    let options = ExampleOptions { max_tokens: 128, length: LengthPolicy::Truncate };
+    Corpus::build(&dataset, &ready.base, &options, Grouping::Record).unwrap()
+}
+
+/// One step with every record, neither clipped nor noised: the adapter afterwards.
+fn one_step(place: &Place, ready: &Ready, corpus: &Corpus, optimizer: OptimizerConfig, pass_tokens: usize) -> Lora {
+    let units = corpus.units.len() as u64;
+    let recipe = Recipe {
+        lora: LoraSpec::new(4, 8, Target::ALL.to_vec()).unwrap(),
+        optimizer,
+        learning_rate: RATE,
+        micro_batch_tokens: pass_tokens,
+        evaluate_every: 1,
+    };
+    let plan = PlanRequest {
+        unit: Unit::Record,
+        units,
+        sampling: Sampling::ExpectedBatch(units as f64),
+        steps: 1,
+        clip_norm: 1.0,
+        noise: NoiseLevel::Sigma(1.0),
+        delta: None,
+        unit_cap: 1,
+    };
+    let built = PrivacyPlan::non_private(units, units as f64, 1).unwrap();
+    let adapter = place.path("out");
+    let _ = std::fs::remove_dir_all(&adapter);
+    let request = Request {
+        ready,
+        corpus,
+        evaluation: None,
+        plan,
+        built: &built,
+        recipe: &recipe,
+        adapter: adapter.clone(),
+        snapshot: place.path("snapshot"),
+        resume: false,
+    };
+    train(&request, &mut Silent).unwrap();
+    peft::read(&adapter, &ready.base.config).unwrap().0
+}
+
+/// The adapter before the step.
+fn start(after: &Lora) -> Lora {
+    let mut start = after.clone();
+    for slot in &after.slots {
+        start.parameters[slot.b.clone()].fill(0.0);
+    }
+    start
+}
+
+/// The mean of the gradients of some examples, each computed alone, over `count`.
+fn mean_gradient(ready: &Ready, corpus: &Corpus, examples: usize, at: &Lora, count: usize) -> Vec<f64> {
+    let (mut workspace, mut gradient) = (Workspace::default(), Vec::new());
+    let mut mean = vec![0.0; at.parameters.len()];
+    for example in &corpus.examples[..examples] {
+        ready.decoder.per_example_gradients(at, &[example], &mut workspace, &mut gradient).unwrap();
+        mean.iter_mut().zip(&gradient).for_each(|(mean, g)| *mean += f64::from(*g) / count as f64);
+    }
+    mean
+}
+
+/// Distance of two vectors relative to the length of `expected`.
+fn distance(expected: &[f64], actual: &[f32]) -> f64 {
+    let length = expected.iter().map(|value| value * value).sum::<f64>().sqrt();
+    let apart = expected.iter().zip(actual).map(|(e, a)| (e - f64::from(*a)).powi(2)).sum::<f64>().sqrt();
+    apart / length
+}
+
+fn moved(before: &Lora, after: &Lora) -> Vec<f32> {
+    after.parameters.iter().zip(&before.parameters).map(|(after, before)| after - before).collect()
+}
+
+#[test]
+fn without_noise_and_clipping_a_step_is_gradient_descent_however_it_is_cut() {
+    let place = Place::new();
+    let ready = Ready::open(&base("tiny_llama")).unwrap();
+    let corpus = corpus(&place, &ready, &chats(16));
+    let tokens = corpus.tokens();
+    // 16 passes of one, two of eight, one of all
+    for pass_tokens in [1, tokens / 2, tokens] {
+        let after = one_step(&place, &ready, &corpus, OptimizerConfig::sgd(), pass_tokens);
+        let before = start(&after);
+        let expected: Vec<f64> = mean_gradient(&ready, &corpus, 16, &before, 16).iter().map(|g| -RATE * g).collect();
+        assert!(expected.iter().any(|value| value.abs() > 1e-6));
+        let apart = distance(&expected, &moved(&before, &after));
+        assert!(apart < 1e-6, "{apart:e} apart in passes of {pass_tokens} tokens");
+    }
+}
+
+#[test]
+fn without_noise_and_clipping_a_step_with_adam_is_adam() {
+    let place = Place::new();
+    let ready = Ready::open(&base("tiny_llama")).unwrap();
+    let corpus = corpus(&place, &ready, &chats(16));
+    let after = one_step(&place, &ready, &corpus, OptimizerConfig::adam(), 512);
+    let before = start(&after);
+    // After one step the corrected moments are g and g^2 (Kingma and Ba 2015, algorithm 1).
+    let gradient = mean_gradient(&ready, &corpus, 16, &before, 16);
+    let expected: Vec<f64> = gradient.iter().map(|g| -RATE * g / (g.abs() + 1e-8)).collect();
+    let apart = distance(&expected, &moved(&before, &after));
+    assert!(apart < 1e-5, "{apart:e}");
+}
+
+#[test]
+fn a_record_that_overflows_adds_exactly_nothing() {
+    let place = Place::new();
+    let folder = copy(&place, "tiny_llama_untied");
+    overflow(&folder, Some(96));
+    let ready = Ready::open(Path::new(&folder)).unwrap();
+    let corpus = corpus(&place, &ready, &format!("{}{}\n", chats(7), chat("nan", "nan", "my ~ is late", "sorry")));
+    let (mut workspace, mut gradient) = (Workspace::default(), Vec::new());
+    let zero = Lora::zeros(&ready.base.config, LoraSpec::new(4, 8, Target::ALL.to_vec()).unwrap());
+    ready.decoder.per_example_gradients(&zero, &[&corpus.examples[7]], &mut workspace, &mut gradient).unwrap();
+    assert!(gradient.iter().any(|value| !value.is_finite()), "the record does overflow");
+
+    let after = one_step(&place, &ready, &corpus, OptimizerConfig::sgd(), 512);
+    let before = start(&after);
+    // seven gradients, divided by the planned eight
+    let expected: Vec<f64> = mean_gradient(&ready, &corpus, 7, &before, 8).iter().map(|g| -RATE * g).collect();
+    let apart = distance(&expected, &moved(&before, &after));
+    assert!(apart < 1e-6, "{apart:e}");
+}
