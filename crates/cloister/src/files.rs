@@ -96,6 +96,17 @@ pub fn create_folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::write(folder))
 }
 
+/// Creates a folder, with its parents, that only its owner can enter.
+pub fn create_private_folder(folder: &Path) -> Result<(), Error> {
+    create_folder(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(Error::write(folder))?;
+    }
+    Ok(())
+}
+
 /// The SHA-256 of a file in lower-case hex; `seen` hears of every block of bytes. Stops on Ctrl-C.
 pub fn digest_file(path: &Path, mut seen: impl FnMut(u64)) -> Result<String, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;

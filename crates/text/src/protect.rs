@@ -53,9 +53,9 @@ pub struct ProtectReport {
     pub subjects: usize,
     /// Identifiers that were personal data and are now pseudonyms.
     pub identifiers_replaced: usize,
-    /// Spans found in the input, by label.
+    /// Spans found, by label, in the input and by the scans after it: those replaced and those that are residual.
     pub found: BTreeMap<Label, usize>,
-    /// Spans replaced, by label; more than found where later rounds found more.
+    /// Spans replaced, by label.
     pub replaced: BTreeMap<Label, usize>,
     /// What the last scan of the output still finds outside our replacements.
     pub residual: BTreeMap<Label, usize>,
@@ -161,6 +161,7 @@ fn protect_record(
         for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
             *spans = spans.iter().filter_map(|span| outside(text, span, ours)).collect();
         }
+        count(&mut report.found, found.iter().flatten());
     }
     count(&mut report.residual, found.iter().flatten());
     changed

@@ -1,6 +1,6 @@
 //! The command line: flags to a typed request once, a verb that runs it, one exit code.
 //!
-//! A new verb is one file here with `Args` and `Args::run`, its `mod` line, and its line in [`verbs!`] below.
+//! A new verb is one file here with `Args` and `Args::run`, its `mod` line, and its line in `verbs!` below.
 //!
 //! Invariants: data goes to stdout, everything else to stderr; an error is one `error:` line with its causes and one
 //! `hint:` line; no secret is ever taken from a flag. Source of the conventions: clig.dev.

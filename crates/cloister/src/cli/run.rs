@@ -19,7 +19,7 @@ use crate::evidence::{
     AdapterFacts, BaseFacts, Check, DataFacts, Evidence, Gate, LabelFacts, PrivacyFacts, ProtectionFacts, SCHEMA, Tone,
     TrainingFacts, UtilityFacts, Verdict, report, screen,
 };
-use crate::files::{Keep, WholeFile, create_folder};
+use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
 use crate::protect::{fresh_key_file, read_key};
 use crate::train::{Outcome, Request, train};
@@ -74,8 +74,7 @@ impl Layout {
             }
             refuse_full(&self.out)?;
         }
-        create_folder(&self.out.join("private"))?;
-        Ok(())
+        Ok(create_private_folder(&self.out.join("private"))?)
     }
 }
 
@@ -172,7 +171,7 @@ fn protect(dataset: &mut Dataset, key: cloister_text::SurrogateKey, profile: Pro
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     use std::io::Write as _;
-    let mut file = WholeFile::create(path, Keep::Shared)?;
+    let mut file = WholeFile::create(path, Keep::PrivateReplacing)?;
     file.write_all(bytes).map_err(crate::Error::write(path))?;
     Ok(file.commit()?)
 }
@@ -232,7 +231,7 @@ impl Facts<'_> {
             product: concat!("cloister ", env!("CARGO_PKG_VERSION")).into(),
             created: crate::system::rfc3339(SystemTime::now()),
             base: BaseFacts {
-                name: identity.name.clone(),
+                name: self.base_name(),
                 sha256: identity.sha256.clone(),
                 format: identity.format.into(),
                 parameters: prepared.ready.decoder.parameters() as u64,
@@ -246,6 +245,12 @@ impl Facts<'_> {
             adapter,
             verdict,
         })
+    }
+
+    /// The base as the user may name it again; for a file or folder, the name it gives itself, since paths stay private.
+    fn base_name(&self) -> String {
+        let named = self.args.flags.settings.base.as_deref().unwrap_or_default();
+        if Path::new(named).exists() { self.prepared.ready.base.identity.name.clone() } else { named.to_owned() }
     }
 
     fn data(&self) -> anyhow::Result<DataFacts> {
@@ -322,9 +327,10 @@ impl Facts<'_> {
         }
         let passed = gates.iter().all(|gate| gate.passed);
         let base = self.args.flags.settings.base.as_deref().unwrap_or_default();
+        let chat = if matches!(self.shape.as_str(), "messages" | "sharegpt" | "alpaca") { " --chat" } else { "" };
         let next = match passed {
             true => format!(
-                "cloister generate --base {base} --adapter {} --chat --prompts FILE",
+                "cloister generate --base {base} --adapter {}{chat} --prompts FILE",
                 self.layout.adapter().display()
             ),
             false => format!("read {}", self.layout.out.join("report.html").display()),

@@ -41,7 +41,11 @@ pub(super) fn privacy(evidence: &Evidence) -> String {
         _ => missing("Epsilon or delta is absent from the evidence. Train with --epsilon, and both are computed before \
              the first step."),
     };
-    section("privacy", "What the adapter can reveal about one person", &html)
+    let title = match evidence.privacy.unit.as_str() {
+        "subject" => "What the adapter can reveal about one person",
+        _ => "What the adapter can reveal about one record",
+    };
+    section("privacy", title, &html)
 }
 
 fn plain_words(evidence: &Evidence) -> String {

@@ -231,10 +231,13 @@ pub(super) fn repeat(evidence: &Evidence) -> String {
              fresh randomness that nobody keeps, so weights, digest and loss will differ; epsilon will not. A \
              second run on the same data spends as much privacy again.</p>",
             command(&format!(
-                "cloister run {} --base {} --epsilon {:?}{evaluation} --out again",
+                "cloister run {} --base {} --sigma {:?} --batch {:.0} --steps {} --unit {}{evaluation} --out again",
                 shell_word(&evidence.data.file),
                 shell_word(&evidence.base.name),
-                privacy.epsilon,
+                privacy.sigma,
+                privacy.denominator,
+                privacy.steps,
+                shell_word(&privacy.unit),
             )),
         );
     }

@@ -17,7 +17,7 @@ use super::corpus::commitment;
 use super::evaluate::Loss;
 use super::step::Trainer;
 use super::{Error, Request};
-use crate::files::{Keep, WholeFile, create_folder, hex};
+use crate::files::{Keep, WholeFile, create_private_folder, hex};
 
 const STATE: &str = "state.json";
 const VERSION: u32 = 1;
@@ -91,7 +91,7 @@ impl Snapshots {
             parameters: trainer.lora().parameters.clone(),
             optimizer: trainer.optimizer().state().clone(),
         };
-        create_folder(&self.folder)?;
+        create_private_folder(&self.folder)?;
         let path = self.folder.join(STATE);
         let mut file = WholeFile::create(&path, Keep::PrivateReplacing)?;
         let text = serde_json::to_vec(&state).map_err(|error| crate::Error::write(&path)(error.into()))?;

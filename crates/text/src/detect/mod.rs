@@ -3,7 +3,7 @@
 //! Invariants: the time of a pass is linear in the length of the text; spans lie on character boundaries; the spans
 //! of [`Detector::detect`] are sorted and do not overlap. A [`Span`] holds offsets, never text.
 //!
-//! Every family of detectors reads the same [`view::View`] (tokens and context words, made once per text) and yields
+//! Every family of detectors reads the same `view::View` (tokens and context words, made once per text) and yields
 //! candidates with a score: what a form alone is worth (0.01 to 0.8), raised by context words, 1.0 where a checksum
 //! agrees. Thresholds and overlaps are decided afterwards, in one place.
 //! Source of the scheme: Microsoft Presidio's recognisers (pattern score, validation, context words).
