@@ -123,8 +123,16 @@ fn without_noise_and_clipping_a_step_with_adam_is_adam() {
     let before = start(&after);
     // After one step the corrected moments are g and g^2 (Kingma and Ba 2015, algorithm 1).
     let gradient = mean_gradient(&ready, &corpus, 16, &before, 16);
-    let expected: Vec<f64> = gradient.iter().map(|g| -RATE * g / (g.abs() + 1e-8)).collect();
-    let apart = distance(&expected, &moved(&before, &after));
+    let steps = moved(&before, &after);
+    assert!(steps.iter().all(|step| f64::from(step.abs()) <= RATE * (1.0 + 1e-6)));
+    // The sign of a gradient that is all rounding is chance, and Adam's first step is little but the sign: where the
+    // gradient is far above its rounding (about 1e-8 here), the steps must agree.
+    let clear = |index: &usize| gradient[*index].abs() > 1e-5;
+    let places: Vec<usize> = (0..gradient.len()).filter(clear).collect();
+    assert!(places.len() > gradient.len() / 4, "{} of {} gradients are clear", places.len(), gradient.len());
+    let expected: Vec<f64> = places.iter().map(|&i| -RATE * gradient[i] / (gradient[i].abs() + 1e-8)).collect();
+    let actual: Vec<f32> = places.iter().map(|&i| steps[i]).collect();
+    let apart = distance(&expected, &actual);
     assert!(apart < 1e-5, "{apart:e}");
 }
 
