@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::Exit;
 use super::config::whole;
 use super::console::Console;
-use super::training::{targets, use_threads};
+use super::training::{PASS_TOKENS, targets, use_threads};
 use crate::bench::train::{Setting, run};
 use crate::files::human_bytes;
 use crate::system;
@@ -70,7 +70,7 @@ impl TrainArgs {
             steps: self.steps,
             precision: self.precision,
             private: !self.non_private,
-            pass_tokens: 1024,
+            pass_tokens: PASS_TOKENS,
         };
         let measured = run(&setting)?;
         let peak = system::peak_rss_bytes();

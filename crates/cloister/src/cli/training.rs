@@ -41,7 +41,7 @@ const SUBJECT_CAP: u32 = 8;
 /// Above this the literature speaks of a weak guarantee, or none (Ponomareva et al. 2023, "How to DP-fy ML").
 const WEAK_EPSILON: f64 = 10.0;
 /// Tokens in one pass of the decoder.
-const PASS_TOKENS: usize = 512;
+pub(super) const PASS_TOKENS: usize = 512;
 
 /// Flags of `train` and `run` beside the settings.
 #[derive(clap::Args)]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cloister_model::{Decoder, Example, Lora, Workspace};
+use cloister_model::{Activations, Decoder, Example, Lora, Workspace};
 
 use super::{Error, Recipe};
 use crate::system;
@@ -59,7 +59,7 @@ pub fn estimate(
 
 /// Weights and activations: for systems that do not tell the peak.
 fn least(decoder: &Decoder, pass_tokens: usize) -> u64 {
-    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens)) as u64
+    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens, Activations::Kept)) as u64
 }
 
 /// [`PROBE_EXAMPLES`] examples, `tokens` in all: a pass that cannot be split has few records, however long they are.

@@ -9,11 +9,11 @@ use crate::kernels::{Ragged, attention, lora, rms_norm, rope, swiglu};
 use crate::lora::{Lora, Target};
 
 impl Decoder {
-    /// Turns the gradient of block `index`'s output into that of its input, in place, and writes every
+    /// Turns the gradient of block `index`'s output into that of its input, in place, from tape `tape`, and writes every
     /// example's factor gradients of this block into `gradients: [examples, parameters]`.
     pub(super) fn layer_backward(
         &self,
-        index: usize,
+        (index, tape): (usize, usize),
         adapter: &Lora,
         batch: &Ragged,
         d_hidden: &mut [f32],
@@ -21,14 +21,15 @@ impl Decoder {
         gradients: &mut [f32],
     ) {
         let (layer, heads, rows) = (&self.weights.layers[index], self.heads(), batch.rows());
-        let (tape, scratch) = (&mut workspace.tapes[index], &mut workspace.scratch);
+        let Workspace { tapes, scratch, lora: thin, .. } = workspace;
+        let tape = &mut tapes[tape];
         let mut project = |dx: Option<&mut [f32]>, into: Into, (x, dy): (&[f32], &[f32]), weight: &Frozen, target| {
             let mut dx = dx;
             if let Some(dx) = dx.as_deref_mut() {
                 weight.backward(dx, into, dy, rows);
             }
             if let Some(slot) = adapter.slot(index, target) {
-                lora::backward(gradients, dx, (x, dy), adapter, slot, batch);
+                lora::backward(gradients, dx, (x, dy), adapter, slot, batch, thin);
             }
         };
 

@@ -17,18 +17,41 @@ impl Decoder {
         workspace: &mut Workspace,
         tape: usize,
     ) {
+        workspace.tapes[tape].input.copy_from_slice(hidden);
+        self.layer_tape(index, adapter, batch, workspace, tape);
+        let rows = batch.rows();
+        let (tape, scratch) = (&workspace.tapes[tape], &mut workspace.scratch);
+        swiglu::forward(&mut scratch.inner, &tape.gate, &tape.up);
+        self.weights.layers[index].down.forward(&mut scratch.normed, Into::Replace, &scratch.inner, rows);
+        if let Some((adapter, slot)) = adapter.and_then(|a| Some((a, a.slot(index, Target::Down)?))) {
+            lora::forward(&mut scratch.normed, &scratch.inner, adapter, slot, &mut workspace.lora);
+        }
+        hidden.copy_from_slice(&tape.middle);
+        add(hidden, &scratch.normed);
+    }
+
+    /// Fills tape `tape` of block `index` from the input that it holds: all of the block but its last product.
+    pub(super) fn layer_tape(
+        &self,
+        index: usize,
+        adapter: Option<&Lora>,
+        batch: &Ragged,
+        workspace: &mut Workspace,
+        tape: usize,
+    ) {
         let (config, layer, heads) = (&self.config, &self.weights.layers[index], self.heads());
         let (rows, epsilon) = (batch.rows(), config.rms_norm_epsilon);
-        let (tape, scratch) = (&mut workspace.tapes[tape], &mut workspace.scratch);
-        let project = |y: &mut [f32], x: &[f32], weight: &Frozen, target: Target| {
+        let Workspace { tapes, scratch, lora: thin, .. } = workspace;
+        let tape = &mut tapes[tape];
+        let mut project = |y: &mut [f32], x: &[f32], weight: &Frozen, target: Target| {
             weight.forward(y, Into::Replace, x, rows);
             if let Some((adapter, slot)) = adapter.and_then(|a| Some((a, a.slot(index, target)?))) {
-                lora::forward(y, x, adapter, slot, rows);
+                lora::forward(y, x, adapter, slot, thin);
             }
         };
 
-        tape.input.copy_from_slice(hidden);
-        rms_norm::forward(&mut scratch.normed, &mut tape.input_reciprocals, hidden, &layer.attention_norm, epsilon);
+        let normed = &mut scratch.normed;
+        rms_norm::forward(normed, &mut tape.input_reciprocals, &tape.input, &layer.attention_norm, epsilon);
         project(&mut scratch.query_rows, &scratch.normed, &layer.query, Target::Query);
         project(&mut scratch.key_rows, &scratch.normed, &layer.key, Target::Key);
         project(&mut scratch.value_rows, &scratch.normed, &layer.value, Target::Value);
@@ -41,14 +64,12 @@ impl Decoder {
         // Never into the residual stream itself: some of its channels are so large (thousands) that every partial sum
         // added to them is rounded away.
         project(&mut scratch.normed, &scratch.query_rows, &layer.output, Target::Output);
-        add(hidden, &scratch.normed);
+        tape.middle.copy_from_slice(&tape.input);
+        add(&mut tape.middle, &scratch.normed);
 
-        tape.middle.copy_from_slice(hidden);
-        rms_norm::forward(&mut scratch.normed, &mut tape.middle_reciprocals, hidden, &layer.mlp_norm, epsilon);
+        let normed = &mut scratch.normed;
+        rms_norm::forward(normed, &mut tape.middle_reciprocals, &tape.middle, &layer.mlp_norm, epsilon);
         project(&mut tape.gate, &scratch.normed, &layer.gate, Target::Gate);
         project(&mut tape.up, &scratch.normed, &layer.up, Target::Up);
-        swiglu::forward(&mut scratch.inner, &tape.gate, &tape.up);
-        project(&mut scratch.normed, &scratch.inner, &layer.down, Target::Down);
-        add(hidden, &scratch.normed);
     }
 }

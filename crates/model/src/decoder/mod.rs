@@ -10,7 +10,8 @@ mod session;
 mod workspace;
 
 pub use session::Session;
-pub use workspace::Workspace;
+use workspace::Ends;
+pub use workspace::{Activations, Workspace};
 
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
@@ -89,14 +90,17 @@ impl Decoder {
         workspace: &mut Workspace,
     ) -> Result<Vec<ExampleLoss>> {
         let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
-        let mut hidden = self.embed(examples.iter().flat_map(|e| &e.tokens), batch.rows());
         workspace.prepare(&self.config, &batch, 1);
+        let mut hidden = std::mem::take(&mut workspace.ends.hidden);
+        self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
         for index in 0..self.config.layers {
             self.layer_forward(index, lora, &batch, &mut hidden, workspace, 0);
         }
         let (rows, goals) = goals(examples, &batch);
-        let (normed, _) = self.final_rows(&hidden, &rows);
-        let losses = cross_entropy::forward_backward(&normed, self.head(), &goals, None, &mut workspace.logits);
+        self.final_rows(&mut workspace.ends, &hidden, &rows);
+        let losses =
+            cross_entropy::forward_backward(&workspace.ends.normed, self.head(), &goals, None, &mut workspace.logits);
+        workspace.ends.hidden = hidden;
         Ok(per_example(examples, &losses))
     }
 
@@ -116,20 +120,35 @@ impl Decoder {
     ) -> Result<Vec<ExampleLoss>> {
         let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
         gradients.resize(examples.len() * lora.parameters.len(), 0.0);
-        let mut hidden = self.embed(examples.iter().flat_map(|e| &e.tokens), batch.rows());
-        workspace.prepare(&self.config, &batch, self.config.layers);
+        workspace.prepare_training(&self.config, &batch);
+        let recompute = workspace.activations == Activations::Recomputed;
+        let mut hidden = std::mem::take(&mut workspace.ends.hidden);
+        self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
         for index in 0..self.config.layers {
-            self.layer_forward(index, Some(lora), &batch, &mut hidden, workspace, index);
+            if recompute {
+                workspace.inputs[index].copy_from_slice(&hidden);
+            }
+            self.layer_forward(index, Some(lora), &batch, &mut hidden, workspace, if recompute { 0 } else { index });
         }
         let (rows, goals) = goals(examples, &batch);
-        let (normed, reciprocals) = self.final_rows(&hidden, &rows);
-        let mut d_normed = vec![0.0f32; normed.len()];
+        let ends = &mut workspace.ends;
+        self.final_rows(ends, &hidden, &rows);
+        ends.d_normed.resize(ends.normed.len(), 0.0);
+        let d_normed = Some(&mut ends.d_normed[..]);
         let losses =
-            cross_entropy::forward_backward(&normed, self.head(), &goals, Some(&mut d_normed), &mut workspace.logits);
-        let mut d_hidden = self.final_rows_backward(&hidden, &rows, &d_normed, &reciprocals);
+            cross_entropy::forward_backward(&ends.normed, self.head(), &goals, d_normed, &mut workspace.logits);
+        let mut d_hidden = self.final_rows_backward(ends, hidden.len(), &rows);
+        workspace.ends.hidden = hidden;
         for index in (0..self.config.layers).rev() {
-            self.layer_backward(index, lora, &batch, &mut d_hidden, workspace, gradients);
+            let tape = if recompute { 0 } else { index };
+            // The one tape still holds the last block.
+            if recompute && index + 1 < self.config.layers {
+                workspace.tapes[tape].input.copy_from_slice(&workspace.inputs[index]);
+                self.layer_tape(index, Some(lora), &batch, workspace, tape);
+            }
+            self.layer_backward((index, tape), lora, &batch, &mut d_hidden, workspace, gradients);
         }
+        workspace.ends.d_hidden = d_hidden;
         Ok(per_example(examples, &losses))
     }
 
@@ -141,14 +160,15 @@ impl Decoder {
         let batch = self.check(std::iter::once(tokens))?;
         let mut workspace = Workspace::default();
         workspace.prepare(&self.config, &batch, 1);
-        let mut hidden = self.embed(tokens, tokens.len());
+        let mut hidden = Vec::new();
+        self.embed(&mut hidden, tokens);
         for index in 0..self.config.layers {
             self.layer_forward(index, lora, &batch, &mut hidden, &mut workspace, 0);
         }
         let rows: Vec<usize> = (0..tokens.len()).collect();
-        let (normed, _) = self.final_rows(&hidden, &rows);
+        self.final_rows(&mut workspace.ends, &hidden, &rows);
         let mut logits = vec![0.0f32; tokens.len() * self.config.vocab_size];
-        self.head().forward(&mut logits, Into::Replace, &normed, tokens.len());
+        self.head().forward(&mut logits, Into::Replace, &workspace.ends.normed, tokens.len());
         Ok(logits)
     }
 
@@ -181,32 +201,38 @@ impl Decoder {
         Ok(Ragged::new(lengths))
     }
 
-    fn embed<'t>(&self, tokens: impl IntoIterator<Item = &'t u32>, rows: usize) -> Vec<f32> {
+    fn embed<'t>(&self, hidden: &mut Vec<f32>, tokens: impl IntoIterator<Item = &'t u32>) {
         let width = self.config.hidden_size;
-        let mut hidden = vec![0.0f32; rows * width];
-        for (&token, row) in tokens.into_iter().zip(hidden.chunks_exact_mut(width)) {
-            self.weights.embedding.row(token as usize, row);
+        hidden.clear();
+        for &token in tokens {
+            hidden.resize(hidden.len() + width, 0.0);
+            let start = hidden.len() - width;
+            self.weights.embedding.row(token as usize, &mut hidden[start..]);
         }
-        hidden
     }
 
-    /// The final norm of some rows, and the reciprocals its backward needs.
-    fn final_rows(&self, hidden: &[f32], rows: &[usize]) -> (Vec<f32>, Vec<f32>) {
-        let gathered = gather(hidden, rows, self.config.hidden_size);
-        let mut normed = vec![0.0f32; gathered.len()];
-        let mut reciprocals = vec![0.0f32; rows.len()];
-        let epsilon = self.config.rms_norm_epsilon;
-        rms_norm::forward(&mut normed, &mut reciprocals, &gathered, &self.weights.final_norm, epsilon);
-        (normed, reciprocals)
-    }
-
-    fn final_rows_backward(&self, hidden: &[f32], rows: &[usize], d_normed: &[f32], reciprocals: &[f32]) -> Vec<f32> {
+    /// The final norm of some rows, with what its backward needs.
+    fn final_rows(&self, ends: &mut Ends, hidden: &[f32], rows: &[usize]) {
         let width = self.config.hidden_size;
-        let gathered = gather(hidden, rows, width);
-        let mut d_gathered = vec![0.0f32; gathered.len()];
-        rms_norm::backward(&mut d_gathered, d_normed, reciprocals, &gathered, &self.weights.final_norm);
-        let mut d_hidden = vec![0.0f32; hidden.len()];
-        for (&row, gradient) in rows.iter().zip(d_gathered.chunks(width)) {
+        ends.gathered.clear();
+        rows.iter().for_each(|&row| ends.gathered.extend_from_slice(&hidden[row * width..(row + 1) * width]));
+        ends.normed.resize(ends.gathered.len(), 0.0);
+        ends.reciprocals.resize(rows.len(), 0.0);
+        let (gain, epsilon) = (&self.weights.final_norm, self.config.rms_norm_epsilon);
+        rms_norm::forward(&mut ends.normed, &mut ends.reciprocals, &ends.gathered, gain, epsilon);
+    }
+
+    /// The gradient of the residual stream after the last block, `length` values.
+    fn final_rows_backward(&self, ends: &mut Ends, length: usize, rows: &[usize]) -> Vec<f32> {
+        let width = self.config.hidden_size;
+        let Ends { gathered, reciprocals, d_normed, d_gathered, .. } = ends;
+        d_gathered.clear();
+        d_gathered.resize(gathered.len(), 0.0);
+        rms_norm::backward(d_gathered, d_normed, reciprocals, gathered, &self.weights.final_norm);
+        let mut d_hidden = std::mem::take(&mut ends.d_hidden);
+        d_hidden.clear();
+        d_hidden.resize(length, 0.0);
+        for (&row, gradient) in rows.iter().zip(ends.d_gathered.chunks(width)) {
             d_hidden[row * width..(row + 1) * width].copy_from_slice(gradient);
         }
         d_hidden
@@ -216,10 +242,6 @@ impl Decoder {
 /// The residual connection.
 fn add(hidden: &mut [f32], update: &[f32]) {
     hidden.iter_mut().zip(update).for_each(|(h, u)| *h += u);
-}
-
-fn gather(hidden: &[f32], rows: &[usize], width: usize) -> Vec<f32> {
-    rows.iter().flat_map(|&row| &hidden[row * width..(row + 1) * width]).copied().collect()
 }
 
 /// The rows that predict a target, and what they must predict: row `t - 1` predicts token `t`.

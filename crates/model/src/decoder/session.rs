@@ -4,6 +4,7 @@
 
 use rayon::prelude::*;
 
+use super::workspace::Ends;
 use super::{Decoder, add};
 use crate::error::{Error, Result};
 use crate::kernels::attention::forward_head;
@@ -56,14 +57,16 @@ impl<'a> Session<'a> {
         if self.length + tokens.len() > limit {
             return Err(Error::TooLong { tokens: self.length + tokens.len(), limit });
         }
-        let mut hidden = decoder.embed(tokens, tokens.len());
+        let mut hidden = Vec::new();
+        decoder.embed(&mut hidden, tokens);
         for index in 0..decoder.config.layers {
             self.layer(index, &mut hidden, tokens.len());
         }
         self.length += tokens.len();
-        let (normed, _) = decoder.final_rows(&hidden, &[tokens.len() - 1]);
+        let mut ends = Ends::default();
+        decoder.final_rows(&mut ends, &hidden, &[tokens.len() - 1]);
         let mut logits = vec![0.0f32; decoder.config.vocab_size];
-        decoder.head().forward(&mut logits, Into::Replace, &normed, 1);
+        decoder.head().forward(&mut logits, Into::Replace, &ends.normed, 1);
         Ok(logits)
     }
 
@@ -75,7 +78,7 @@ impl<'a> Session<'a> {
             let mut y = vec![0.0f32; rows * output];
             weight.forward(&mut y, Into::Replace, x, rows);
             if let Some((adapter, slot)) = adapter.and_then(|a| Some((a, a.slot(index, target)?))) {
-                lora::forward(&mut y, x, adapter, slot, rows);
+                lora::forward(&mut y, x, adapter, slot, &mut lora::Scratch::default());
             }
             y
         };

@@ -1,14 +1,43 @@
 //! Buffers that one pass fills and the next reuses: activations kept for the backward, and scratch.
 
 use crate::config::DecoderConfig;
-use crate::kernels::Ragged;
+use crate::kernels::{Ragged, cross_entropy, lora};
+
+/// What a training pass keeps of the forward for its backward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activations {
+    /// Everything that the backward reads: the fastest.
+    #[default]
+    Kept,
+    /// The input of every block; the rest of a block is computed a second time (Chen et al. 2016, arXiv 1604.06174).
+    Recomputed,
+}
 
 /// Reusable memory of a decoder pass. Holds activations of records: it has no `Debug`, and dies with its owner.
 #[derive(Default)]
 pub struct Workspace {
+    pub(super) activations: Activations,
     pub(super) tapes: Vec<Tape>,
+    /// The input of every block, where activations are recomputed.
+    pub(super) inputs: Vec<Vec<f32>>,
     pub(super) scratch: Scratch,
+    pub(super) ends: Ends,
+    pub(super) lora: lora::Scratch,
     pub(super) logits: Vec<f32>,
+}
+
+/// Rows before the first block and after the last.
+#[derive(Default)]
+pub(super) struct Ends {
+    /// The residual stream.
+    pub(super) hidden: Vec<f32>,
+    /// Its rows that predict a target, before and after the final norm.
+    pub(super) gathered: Vec<f32>,
+    pub(super) normed: Vec<f32>,
+    pub(super) reciprocals: Vec<f32>,
+    pub(super) d_normed: Vec<f32>,
+    pub(super) d_gathered: Vec<f32>,
+    pub(super) d_hidden: Vec<f32>,
 }
 
 /// What one decoder block keeps for its backward. Normalised rows and activations are rebuilt instead.
@@ -45,6 +74,24 @@ pub(super) struct Scratch {
 }
 
 impl Workspace {
+    /// Empty buffers for passes that treat activations so.
+    #[must_use]
+    pub fn new(activations: Activations) -> Self {
+        Self { activations, ..Self::default() }
+    }
+
+    /// Sizes every buffer for a training pass over a batch.
+    pub(super) fn prepare_training(&mut self, config: &DecoderConfig, batch: &Ragged) {
+        match self.activations {
+            Activations::Kept => self.prepare(config, batch, config.layers),
+            Activations::Recomputed => {
+                self.prepare(config, batch, 1);
+                self.inputs.resize_with(config.layers, Vec::new);
+                self.inputs.iter_mut().for_each(|input| input.resize(batch.rows() * config.hidden_size, 0.0));
+            }
+        }
+    }
+
     /// Sizes every buffer for a batch and `tapes` kept blocks.
     pub(super) fn prepare(&mut self, config: &DecoderConfig, batch: &Ragged, tapes: usize) {
         let rows = batch.rows();
@@ -91,11 +138,16 @@ impl Workspace {
 
     /// Bytes that a training pass over `rows` tokens keeps, without weights and gradients.
     #[must_use]
-    pub fn bytes(config: &DecoderConfig, rows: usize) -> usize {
+    pub fn bytes(config: &DecoderConfig, rows: usize, activations: Activations) -> usize {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let (query, kv) = (config.query_width(), config.kv_width());
         let tape = 2 * hidden + 2 * query + 2 * kv + 2 * inner + config.heads + 2;
-        let scratch = 6 * hidden + 4 * query + 4 * kv + 2 * inner;
-        4 * rows * (config.layers * tape + scratch)
+        let tapes = match activations {
+            Activations::Kept => config.layers * tape,
+            Activations::Recomputed => tape + config.layers * hidden,
+        };
+        let scratch = 2 * hidden + 3 * query + 4 * kv + 2 * inner;
+        let ends = 6 * hidden;
+        4 * (rows * (tapes + scratch + ends) + cross_entropy::CHUNK.min(rows) * config.vocab_size)
     }
 }

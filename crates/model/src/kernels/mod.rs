@@ -14,6 +14,7 @@ pub mod cross_entropy;
 pub mod elementwise;
 pub mod frozen;
 pub mod lora;
+mod low_rank;
 pub mod matmul;
 pub mod rms_norm;
 pub mod rope;

@@ -3,7 +3,7 @@
 use candle_core::Device;
 use cloister_model::composed::Composed;
 use cloister_model::example::Example;
-use cloister_model::{Decoder, Lora, LoraSpec, Precision, Target, Workspace};
+use cloister_model::{Activations, Decoder, Lora, LoraSpec, Precision, Target, Workspace};
 
 use crate::support::{assert_close, examples, finite_difference, tiny, tiny_config, tiny_lora, tiny_weights};
 
@@ -50,6 +50,24 @@ fn per_example_gradients_equal_the_composed_decoder() {
             assert_eq!(a.targets, b.targets);
             assert!((a.nats - b.nats).abs() < 1e-3);
         }
+    }
+}
+
+#[test]
+fn recomputed_activations_change_no_bit_of_the_gradients() {
+    let config = tiny_config(true);
+    let batch = examples(&config, &[5, 17, 1, 30], 24);
+    for precision in [Precision::F32, Precision::Bf16] {
+        let decoder = Decoder::new(config.clone(), tiny_weights(&config, 25, precision)).unwrap();
+        let lora = tiny_lora(&config, &Target::ALL, 26);
+        let (mut workspace, mut got) = (Workspace::new(Activations::Recomputed), Vec::new());
+        for batch in [&refs(&batch)[..], &refs(&batch)[1..2]] {
+            decoder.per_example_gradients(&lora, batch, &mut workspace, &mut got).unwrap();
+            assert_eq!(got, gradients(&decoder, &lora, batch));
+        }
+        let tokens = 2000;
+        let bytes = |activations| Workspace::bytes(&config, tokens, activations);
+        assert!(bytes(Activations::Recomputed) < bytes(Activations::Kept));
     }
 }
 

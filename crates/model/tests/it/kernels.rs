@@ -216,11 +216,12 @@ fn low_rank_gradients_are_each_examples_own() {
     let (x, dy) = (random.normal(rows * input), random.normal(rows * output));
     let run = |x: &[f32], parameters: &[f32]| {
         let mut y = vec![0.0; rows * output];
-        lora::forward(&mut y, x, &adapter(parameters), &slot, rows);
+        lora::forward(&mut y, x, &adapter(parameters), &slot, &mut lora::Scratch::default());
         y
     };
     let (mut gradients, mut dx) = (vec![7.0; 3 * 64], vec![0.0; x.len()]);
-    lora::backward(&mut gradients, Some(&mut dx), (&x, &dy), &adapter(&parameters), &slot, &batch);
+    let thin = &mut lora::Scratch::default();
+    lora::backward(&mut gradients, Some(&mut dx), (&x, &dy), &adapter(&parameters), &slot, &batch, thin);
     finite_difference(&x, &dx, 1e-2, |x| weighted(&run(x, &parameters), &dy));
     for (example, range) in batch.ranges().enumerate() {
         let own = &gradients[example * 64..(example + 1) * 64];
