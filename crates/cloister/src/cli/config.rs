@@ -48,6 +48,12 @@ pub struct Settings {
     /// Learning rate
     #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: Option<f64>,
+    /// How the rate goes over the steps: `constant`, `linear` or `cosine`
+    #[arg(long, env = "CLOISTER_SCHEDULE", value_name = "FORM", hide_env = true, hide_possible_values = true)]
+    pub schedule: Option<Schedule>,
+    /// Steps in which the rate rises before the first at the full rate
+    #[arg(long, env = "CLOISTER_WARMUP", value_name = "STEPS", hide_env = true)]
+    pub warmup: Option<usize>,
     /// What one change of the data is: `record` or `subject`
     #[arg(long, env = "CLOISTER_UNIT", value_name = "UNIT", hide_env = true, hide_possible_values = true)]
     pub unit: Option<Unit>,
@@ -75,6 +81,9 @@ pub struct Settings {
     /// Public records on which the result is evaluated
     #[arg(long, env = "CLOISTER_EVALUATION", value_name = "FILE", hide_env = true)]
     pub evaluation: Option<PathBuf>,
+    /// Folder for the course of the run: metrics.jsonl, and an event file for TensorBoard
+    #[arg(long, env = "CLOISTER_METRICS", value_name = "DIR", hide_env = true)]
+    pub metrics: Option<PathBuf>,
     /// Folder of the result
     #[arg(long, env = "CLOISTER_OUT", value_name = "DIR", hide_env = true)]
     pub out: Option<PathBuf>,
@@ -92,6 +101,18 @@ pub enum Unit {
     Record,
     /// One person with all their records more or less
     Subject,
+}
+
+/// The form of the learning rate after warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// The full rate to the end
+    Constant,
+    /// Falling in equal steps
+    Linear,
+    /// Falling along half a cosine
+    Cosine,
 }
 
 /// What happens to an example longer than `max_tokens`.
@@ -154,6 +175,8 @@ keys!(
     steps,
     clip_norm,
     learning_rate,
+    schedule,
+    warmup,
     unit,
     targets,
     rank,
@@ -163,6 +186,7 @@ keys!(
     columns,
     profile,
     evaluation,
+    metrics,
     out,
 );
 

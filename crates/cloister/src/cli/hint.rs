@@ -217,8 +217,13 @@ fn training(error: &train::Error) -> Advice {
         E::NonFiniteLoss { .. } | E::NonFiniteParameters { .. } => advice(Exit::Failed, "lower --learning-rate"),
         E::NotMoved { .. } => advice(Exit::Failed, "raise --learning-rate"),
         E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
-        E::SnapshotExists { .. } => {
-            advice(Exit::Usage, "add --resume to go on from it, or remove the folder to start anew")
+        E::SnapshotExists { .. } => advice(
+            Exit::Usage,
+            "add --resume to go on from it, or remove the folder to start anew: what it spent stays spent",
+        ),
+        E::SnapshotInUse { .. } => advice(Exit::Usage, "wait until it ends, or choose another --out"),
+        E::AllLost { .. } => {
+            advice(Exit::Failed, "remove the folder of the snapshot and start anew: what was spent stays spent")
         }
         E::NoSnapshot { .. } => advice(Exit::Usage, "leave --resume out to start anew"),
         E::OtherRun { .. } => {
@@ -228,9 +233,10 @@ fn training(error: &train::Error) -> Advice {
         E::NotWritten { .. } => {
             advice(Exit::Failed, "make room, then add --resume to the same command: no step is lost")
         }
-        E::NotFaithful { .. } | E::Identity => {
-            advice(Exit::Broken, "the folder was removed; check the disk and run again")
+        E::NotFaithful { .. } => {
+            advice(Exit::Broken, "check the disk, then add --resume to the same command: no step is lost")
         }
+        E::Identity => advice(Exit::Broken, "check the base, and run again"),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::evidence::{
 use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
 use crate::protect::{fresh_key_file, read_key, write_key};
-use crate::train::{Outcome, Request, train};
+use crate::train::{Outcome, Request, clear_place, remove_snapshot, snapshot_in, train};
 
 /// How far one person keeps one surrogate.
 const SCOPE: Scope = Scope::Subject;
@@ -67,7 +67,7 @@ impl Layout {
 
     /// What is in the way of a new run, or missing for one that goes on.
     fn refuse_other(&self, resume: bool) -> anyhow::Result<()> {
-        match (resume, self.snapshot().exists(), self.surrogate_key().exists()) {
+        match (resume, snapshot_in(&self.snapshot()), self.surrogate_key().exists()) {
             (true, true, true) => Ok(()),
             (true, true, false) => {
                 let message = format!("the surrogates' key of the run in `{}` is gone", self.out.display());
@@ -82,15 +82,18 @@ impl Layout {
         }
     }
 
-    /// A run that was killed before its first snapshot leaves the surrogates' key and nothing else: nobody can go on
-    /// with it, and the key must not stay.
+    /// A run that was killed before its first snapshot leaves the surrogates' key, perhaps the snapshot's empty place,
+    /// and nothing else: nobody can go on with it, and the key must not stay.
     fn clear_killed(&self) -> anyhow::Result<()> {
-        let only = |folder: &Path, name: &str| {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
-            names == [name]
+        let only = |folder: &Path, names: &[&str]| {
+            let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.all(|entry| names.iter().any(|name| entry.file_name() == *name))
         };
-        if only(&self.out, "private") && only(&self.out.join("private"), "surrogate.key") {
+        if only(&self.out, &["private", "snapshot"])
+            && only(&self.out.join("private"), &["surrogate.key"])
+            && self.surrogate_key().exists()
+        {
+            clear_place(&self.snapshot())?;
             let key = self.surrogate_key();
             std::fs::remove_file(&key).map_err(crate::Error::write(&key))?;
             let _ = std::fs::remove_dir(self.out.join("private"));
@@ -106,6 +109,7 @@ impl Args {
         if !self.flags.dry_run {
             layout.refuse_other(self.flags.resume)?;
         }
+        let metrics = self.flags.metrics(&[&layout.adapter(), &layout.snapshot()])?.map(Path::to_owned);
         let base = self.flags.settings.find_base()?;
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
@@ -152,18 +156,21 @@ impl Args {
             snapshot: layout.snapshot(),
             resume: self.flags.resume,
         };
-        let outcome = match train(&request, &mut Steps::new(console, &prepared.plan)) {
+        let mut steps = Steps::new(console, &prepared.plan, metrics.as_deref());
+        let outcome = match train(&request, &mut steps) {
             Ok(outcome) => outcome,
             Err(error) => {
                 // Without a snapshot nobody goes on from here, and the key of the surrogates must not stay.
-                layout.abandon(self.flags.resume || layout.snapshot().exists());
+                layout.abandon(self.flags.resume || snapshot_in(&layout.snapshot()));
                 return Err(error.into());
             }
         };
+        steps.finish(&outcome);
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape };
         let evidence = facts.gather(&protection, profile)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
+        remove_snapshot(&layout.snapshot());
         // The surrogates of this run shall not be reproducible: who holds the key can test guesses.
         std::fs::remove_file(layout.surrogate_key()).map_err(crate::Error::write(layout.surrogate_key()))?;
         finish(console, &layout, &evidence)
@@ -300,10 +307,13 @@ impl Facts<'_> {
             trainable_parameters: outcome.adapter.parameters as u64,
             optimizer: optimizer_name(recipe.optimizer),
             learning_rate: recipe.learning_rate,
+            schedule: recipe.schedule.decay.to_string(),
+            warmup_steps: recipe.schedule.warmup_steps,
             seconds: outcome.seconds,
-            tokens_per_second: outcome.tokens_per_second(),
+            tokens_per_second: outcome.tokens_per_second,
             peak_rss_bytes: outcome.peak_rss_bytes,
             resumed: outcome.resumed,
+            steps_lost: outcome.steps_lost,
         }
     }
 
@@ -335,11 +345,15 @@ impl Facts<'_> {
                 "privacy budget",
                 self.args.flags.settings.epsilon.is_none_or(|target| plan.epsilon() <= target),
                 format!(
-                    "epsilon {} at delta {:e}, {} of {} steps",
+                    "epsilon {} at delta {:e}, {} of {} steps{}",
                     shown_epsilon(plan.epsilon()),
                     plan.delta(),
                     plan.steps(),
-                    plan.steps()
+                    plan.steps(),
+                    match self.outcome.steps_lost {
+                        0 => String::new(),
+                        lost => format!(", {lost} of them lost"),
+                    }
                 ),
             ),
             gate(

@@ -7,17 +7,20 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
-use super::training::{Draft, Flags, Prepared, Steps, minutes, open_base, print_cost, shown_epsilon, snapshot_of};
+use super::training::{
+    Draft, Flags, Prepared, Steps, lost_steps, minutes, open_base, print_cost, shown_epsilon, snapshot_of,
+};
 use super::words::counted;
 use crate::files::human_bytes;
 use crate::interrupt;
-use crate::train::{Outcome, Request, train};
+use crate::train::{Outcome, Request, remove_snapshot, snapshot_in, train};
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Records are trained on as they are: run `cloister protect` first, or use `cloister run`, which does \
-                        both. Ctrl-C keeps a snapshot beside OUT; --resume goes on from it."
+                        both. Ctrl-C keeps a snapshot beside OUT; --resume goes on from it, also after a kill: steps that \
+                        were under way then are lost, and counted."
 )]
 pub(super) struct Args {
     /// Records as JSON lines; `-` is stdin
@@ -34,9 +37,12 @@ impl Args {
         }
         let flags = self.flags.resolve()?;
         let out = flags.out("adapter")?;
-        if !flags.dry_run {
+        // A killed process may have put the adapter in its place and have got no further.
+        let goes_on = flags.resume && snapshot_in(&snapshot_of(&out));
+        if !(flags.dry_run || goes_on) {
             refuse_full(&out)?;
         }
+        let metrics = flags.metrics(&[&out, &snapshot_of(&out)])?;
         let base = flags.settings.find_base()?;
         let (draft, dataset) = Draft::of(console, &flags, &self.data)?;
         let ready = open_base(console, &base, &flags.settings)?;
@@ -59,7 +65,10 @@ impl Args {
             adapter: out,
             resume: flags.resume,
         };
-        let outcome = train(&request, &mut Steps::new(console, &prepared.plan))?;
+        let mut steps = Steps::new(console, &prepared.plan, metrics);
+        let outcome = train(&request, &mut steps)?;
+        remove_snapshot(&request.snapshot);
+        steps.finish(&outcome);
         tell(console, &prepared, &outcome);
         console.document("passed", document(&prepared, &outcome))?;
         Ok(Exit::Passed)
@@ -94,12 +103,15 @@ pub(super) fn dry_run(console: &Console, prepared: &Prepared) -> anyhow::Result<
 fn tell(console: &Console, prepared: &Prepared, outcome: &Outcome) {
     let plan = &prepared.plan;
     console.say(format_args!(
-        "trained {} in {} ({:.0} tokens/s, peak memory {})",
-        counted(plan.steps() as usize, "step"),
+        "trained {} in {} (about {:.0} tokens/s, peak memory {})",
+        counted((plan.steps() - outcome.steps_lost) as usize, "step"),
         minutes(outcome.seconds),
-        outcome.tokens_per_second(),
+        outcome.tokens_per_second,
         human_bytes(outcome.peak_rss_bytes)
     ));
+    if outcome.steps_lost > 0 {
+        console.say(format_args!("{}; epsilon counts them", lost_steps(outcome.steps_lost, plan.steps())));
+    }
     console.say(format_args!(
         "privacy epsilon {} at delta {:e}, unit {}, {} adjacency",
         shown_epsilon(plan.epsilon()),
@@ -137,13 +149,16 @@ fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
         .map(|(step, loss)| json!({"step": step, "nats_per_token": loss.nats_per_token, "tokens": loss.tokens}))
         .collect();
     for (name, value) in [
-        ("tokens_per_second", json!(outcome.tokens_per_second())),
+        ("tokens_per_second", json!(outcome.tokens_per_second)),
         ("peak_rss_bytes", json!(outcome.peak_rss_bytes)),
         // the share of clipped examples is a statistic of the records, and no budget was spent on it
         ("clip_fraction", Value::Null),
         ("adapter", json!(outcome.adapter.path)),
         ("adapter_sha256", json!(outcome.adapter.sha256)),
         ("resumed", json!(outcome.resumed)),
+        ("steps_lost", json!(outcome.steps_lost)),
+        ("schedule", json!(prepared.recipe.schedule.decay.to_string())),
+        ("warmup_steps", json!(prepared.recipe.schedule.warmup_steps)),
         ("evaluation", json!(losses)),
     ] {
         fields.insert(name.into(), value);

@@ -11,7 +11,7 @@ use cloister_text::{Columns, Dataset};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::config::{Length, Settings, Unit, positive};
+use super::config::{self, Length, Settings, Unit, positive};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::input;
@@ -22,7 +22,7 @@ use crate::protect::random_key;
 use crate::pull::{Base as Found, Home, verify};
 use crate::train::corpus::{Grouping, Units, shared_records};
 use crate::train::cost::Cost;
-use crate::train::{Corpus, Loss, Ready, Recipe, Watch};
+use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Ready, Recipe, Schedule, StepFigures, Watch};
 
 /// Longest example unless the user or the base's context says less.
 const MAX_TOKENS: usize = 512;
@@ -132,9 +132,49 @@ impl Flags {
             lora: LoraSpec::new(rank, alpha, targets)?,
             optimizer: OptimizerConfig::adam(),
             learning_rate: settings.learning_rate.unwrap_or(usual),
+            schedule: self.schedule()?,
             micro_batch_tokens: PASS_TOKENS,
             evaluate_every: self.steps().div_ceil(4),
         })
+    }
+}
+
+impl Flags {
+    fn schedule(&self) -> anyhow::Result<Schedule> {
+        let (warmup, steps) = (self.settings.warmup.unwrap_or(0) as u64, self.steps());
+        if warmup >= steps {
+            let (warmup, steps) = (counted(warmup as usize, "step"), counted(steps as usize, "step"));
+            let message = format!("{warmup} of warm-up leave none of {steps} at the full rate");
+            return Err(Usage::new(message, "lower --warmup, or raise --steps").into());
+        }
+        let decay = match self.settings.schedule.unwrap_or(config::Schedule::Constant) {
+            config::Schedule::Constant => Decay::Constant,
+            config::Schedule::Linear => Decay::Linear,
+            config::Schedule::Cosine => Decay::Cosine,
+        };
+        Ok(Schedule { decay, warmup_steps: warmup })
+    }
+
+    /// The folder for metrics, if one is named; none of the folders that the run makes for itself, and none with the
+    /// lines of another run.
+    pub(super) fn metrics(&self, own: &[&Path]) -> anyhow::Result<Option<&Path>> {
+        let Some(folder) = self.settings.metrics.as_deref() else { return Ok(None) };
+        let shown = folder.display();
+        let whole = std::path::absolute(folder)?;
+        for own in own {
+            if whole.starts_with(std::path::absolute(own)?) {
+                let message = format!("the metrics in `{shown}` would be in the way of `{}`", own.display());
+                return Err(Usage::new(message, "choose another --metrics").into());
+            }
+        }
+        if folder.exists() && !folder.is_dir() {
+            return Err(Usage::new(format!("`{shown}` is not a folder"), "choose another --metrics").into());
+        }
+        if !self.resume && Metrics::taken(folder) {
+            let message = format!("`{shown}` holds the metrics of another run");
+            return Err(Usage::new(message, "choose another --metrics").into());
+        }
+        Ok(Some(folder))
     }
 }
 
@@ -369,29 +409,66 @@ pub(super) fn snapshot_of(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// Shows the steps of a run.
+/// Shows the steps of a run, and writes their figures.
 pub(super) struct Steps<'c> {
     console: &'c Console,
     progress: Progress,
+    steps: u64,
     last: u64,
+    folder: Option<&'c Path>,
+    metrics: Option<Metrics>,
 }
 
 impl<'c> Steps<'c> {
-    pub(super) fn new(console: &'c Console, plan: &PrivacyPlan) -> Self {
+    pub(super) fn new(console: &'c Console, plan: &PrivacyPlan, metrics: Option<&'c Path>) -> Self {
         let progress = console.progress("training", plan.steps(), progress::Unit::Count("steps"));
-        Self { console, progress, last: 0 }
+        Self { console, progress, steps: plan.steps(), last: 0, folder: metrics, metrics: None }
+    }
+
+    /// Ends the metrics of a run that came to its end.
+    pub(super) fn finish(self, outcome: &Outcome) {
+        if let Some(error) = self.metrics.and_then(|metrics| metrics.finish(self.steps, outcome)) {
+            self.console.warn(format_args!("the metrics are not complete: {error}"));
+        }
     }
 }
 
 impl Watch for Steps<'_> {
-    fn step(&mut self, step: u64, epsilon: f64, tokens_per_second: f64) {
-        self.progress.note(format!("{tokens_per_second:.0} tokens/s  epsilon {epsilon:.2}"));
-        self.progress.advance(step - self.last);
-        self.last = step;
+    fn begin(&mut self, resumed: Option<(u64, u64)>) -> Result<(), Error> {
+        if let Some((step, lost)) = resumed {
+            self.progress.advance(step);
+            self.last = step;
+            self.progress.above(|| {
+                self.console.say(format_args!("resumed with {step} of {} spent", counted(self.steps as usize, "step")));
+                if lost > 0 {
+                    self.console.warn(lost_steps(lost, self.steps));
+                }
+            });
+        }
+        self.metrics = self.folder.map(|folder| Metrics::open(folder, resumed.is_some())).transpose()?;
+        Ok(())
+    }
+
+    fn step(&mut self, figures: StepFigures) {
+        self.progress.note(format!("epsilon {:.2}", figures.epsilon));
+        self.progress.advance(figures.step - self.last);
+        self.last = figures.step;
+        if let Some(metrics) = &mut self.metrics {
+            metrics.step(figures);
+        }
     }
 
     fn loss(&mut self, step: u64, loss: Loss) {
         let line = format!("step {step}: {:.3} nats per token on {} public tokens", loss.nats_per_token, loss.tokens);
         self.progress.above(|| self.console.say(&line));
+        if let Some(metrics) = &mut self.metrics {
+            metrics.loss(step, loss);
+        }
     }
+}
+
+/// What a kill has cost.
+pub(super) fn lost_steps(lost: u64, steps: u64) -> String {
+    let were = if lost == 1 { "was" } else { "were" };
+    format!("{lost} of {} {were} charged and lost when the run was killed", counted(steps as usize, "step"))
 }

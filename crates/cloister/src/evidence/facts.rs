@@ -157,19 +157,25 @@ pub struct TrainingFacts {
     pub trainable_parameters: u64,
     /// Name of the optimiser.
     pub optimizer: String,
-    /// Its learning rate.
+    /// Its full learning rate.
     #[serde(with = "number")]
     pub learning_rate: f64,
-    /// Wall-clock time of the steps.
+    /// How the rate goes over the steps: `constant`, `linear` or `cosine`.
+    pub schedule: String,
+    /// Steps before the first at the full rate.
+    pub warmup_steps: u64,
+    /// Wall-clock time of the steps, to two digits.
     #[serde(with = "number")]
     pub seconds: f64,
-    /// Tokens trained on in a second.
+    /// Tokens trained on in a second, to two digits.
     #[serde(with = "number")]
     pub tokens_per_second: f64,
     /// Peak memory of the process; 0 if the system does not say.
     pub peak_rss_bytes: u64,
     /// Whether the run went on from a snapshot.
     pub resumed: bool,
+    /// Steps of the plan that are counted as spent and that the adapter does not hold.
+    pub steps_lost: u64,
 }
 
 /// Loss on records that were declared public and of which none stood in the training data word for word.

@@ -92,10 +92,13 @@ pub(crate) fn private() -> Evidence {
             trainable_parameters: 460_800,
             optimizer: "DP-Adam (0.9, 0.999)".into(),
             learning_rate: 3e-3,
+            schedule: "constant".into(),
+            warmup_steps: 0,
             seconds: 402.5,
             tokens_per_second: 912.25,
             peak_rss_bytes: 1_643_000_000,
             resumed: false,
+            steps_lost: 0,
         },
         utility: Some(UtilityFacts {
             file: "evaluation.jsonl".into(),

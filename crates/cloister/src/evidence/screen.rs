@@ -64,6 +64,11 @@ pub fn screen(evidence: &Evidence, width: usize) -> Vec<Line> {
         screen.wrapped("", Tone::Warning, &weakness, 2);
     }
     screen.wrapped("", Tone::Plain, &plan, 2);
+    if evidence.training.steps_lost > 0 {
+        let (lost, steps) = (count(evidence.training.steps_lost), counted(evidence.privacy.steps, "step"));
+        let text = format!("{lost} of {steps} charged and lost when the run was killed; epsilon counts them");
+        screen.wrapped("", Tone::Warning, &text, 2);
+    }
     let (tone, utility) = utility(evidence);
     screen.wrapped("utility", tone, &utility, 2);
     let (tone, adapter) = adapter(evidence);

@@ -3,7 +3,7 @@
 //!
 //! Invariant: every setting and digest of the evidence stands in the page, in the form in which it can be compared.
 
-use super::facts::{DataFacts, Evidence, PrivacyFacts};
+use super::facts::{DataFacts, Evidence, PrivacyFacts, TrainingFacts};
 use super::html::{Fact, checks, command, drawing, fact, facts, figure, markup, missing, numbers, printed, section};
 use super::personal::{bounded, unit_words};
 use super::svg::{LineChart, line};
@@ -123,7 +123,7 @@ pub(super) fn plan(evidence: &Evidence) -> String {
 
 /// Data, base and course of the training.
 pub(super) fn training(evidence: &Evidence) -> String {
-    let (base, data, training) = (&evidence.base, &evidence.data, &evidence.training);
+    let Evidence { base, data, privacy, training, .. } = evidence;
     let types: Vec<String> =
         base.tensor_types.iter().map(|(name, tensors)| format!("{} {name}", count(*tensors))).collect();
     let subjects = data.subjects.map_or(NOT_MEASURED.into(), count);
@@ -150,16 +150,35 @@ pub(super) fn training(evidence: &Evidence) -> String {
         fact("Adapted projections", listed(&training.targets), "in every layer"),
         figure("Rank, alpha", format!("{}, {}", count(training.rank), count(training.alpha)), "of the adapter"),
         figure("Trained parameters", count(training.trainable_parameters), share),
-        fact("Optimiser", &training.optimizer, format!("learning rate {}", setting(training.learning_rate))),
+        fact("Optimiser", &training.optimizer, rate(training)),
+        figure("Steps in the adapter", count(privacy.steps.saturating_sub(training.steps_lost)), steps_lost(evidence)),
         fact(
             "Time",
             duration(training.seconds),
-            if training.resumed { "resumed from a snapshot" } else { "in one go" },
+            if training.resumed { "resumed from a snapshot: since then" } else { "in one go" },
         ),
         figure("Throughput", speed, "tokens trained on"),
         fact("Peak memory", memory, "resident, of the whole process"),
     ];
     section("training", "Data, base and training", &facts(&rows))
+}
+
+/// The learning rate and its course.
+fn rate(training: &TrainingFacts) -> String {
+    let warmup = match training.warmup_steps {
+        0 => String::new(),
+        steps => format!(" after {} of warm-up", counted(steps, "step")),
+    };
+    format!("learning rate {}, {}{warmup}", setting(training.learning_rate), training.schedule)
+}
+
+/// What a kill has cost.
+fn steps_lost(evidence: &Evidence) -> String {
+    let steps = counted(evidence.privacy.steps, "step");
+    match evidence.training.steps_lost {
+        0 => format!("all of {steps}"),
+        lost => format!("{} of {steps} charged and lost when the run was killed; epsilon counts them", count(lost)),
+    }
 }
 
 fn setting_of_share(percent: f64) -> String {
@@ -294,6 +313,8 @@ fn whole_run(evidence: &Evidence) -> String {
             flag(name, &format!("{value:?}"));
         }
     }
+    flag("schedule", &training.schedule);
+    flag("warmup", &training.warmup_steps.to_string());
     if !training.targets.is_empty() {
         flag("targets", &training.targets.join(","));
     }
@@ -370,8 +391,8 @@ mod tests {
             whole_run(&evidence),
             r"cloister run 'Anna'\''s tickets.jsonl' --base smollm2-135m-instruct-q4 --profile surrogate --sigma 0.797 "
                 .to_owned()
-                + "--delta 1e-5 --unit subject --batch 80 --steps 8 --clip-norm 0.5 --learning-rate 0.003 --targets q,v "
-                + "--rank 8 --alpha 16 --max-tokens 512 --evaluation evaluation.jsonl --out again"
+                + "--delta 1e-5 --unit subject --batch 80 --steps 8 --clip-norm 0.5 --learning-rate 0.003 "
+                + "--schedule constant --warmup 0 --targets q,v --rank 8 --alpha 16 --max-tokens 512 --evaluation evaluation.jsonl --out again"
         );
         evidence.data.file = "-".into();
         let piped = whole_run(&evidence);

@@ -1,15 +1,19 @@
-//! The adapter on disk: written whole, read back, and compared with what was trained.
+//! The adapter on disk: written whole into the snapshot's folder, read back, compared with what was trained, and only
+//! then moved to its place.
 //!
 //! Why: an adapter whose tensors are misnamed loads without an error elsewhere and *is the base model*; it leaks
 //! nothing, learns nothing, and passes every audit (Opacus issue 820; see also PEFT's warning on missing keys).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cloister_model::{Lora, peft};
 
 use super::{Error, Request};
-use crate::files::digest_file;
+use crate::files::{create_folder, digest_file, sync_folder};
+
+/// Where it waits inside the snapshot's folder.
+pub(super) const WAITING: &str = "adapter";
 
 /// Logits before and after the disk may differ by this much; they are the same numbers, so in fact by nothing.
 const TOLERANCE: f32 = 1e-5;
@@ -36,9 +40,16 @@ pub struct AdapterCheck {
     pub detail: String,
 }
 
-/// Writes the folder and holds it to four assertions; removes it if one fails.
+/// Writes the folder, holds it to four assertions and moves it to its place. A process that was killed right after that
+/// has left it there; then it is held to the assertions once more.
 pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter, Error> {
     let Request { ready, built: plan, adapter: path, .. } = request;
+    if is_full(path) {
+        return check(request, lora, path).map_err(|error| match error {
+            Error::File(crate::Error::Interrupted) => error,
+            _ => in_the_way(path),
+        });
+    }
     let metadata = BTreeMap::from([
         ("producer".to_owned(), concat!("cloister ", env!("CARGO_PKG_VERSION")).to_owned()),
         ("base_sha256".to_owned(), ready.base.identity.sha256.clone()),
@@ -46,18 +57,30 @@ pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter
         ("delta".to_owned(), plan.delta().to_string()),
         ("unit".to_owned(), plan.unit().to_string()),
     ]);
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        crate::files::create_folder(parent)?;
-    }
-    peft::write(path, lora, &ready.base, &metadata)?;
-    check(request, lora).inspect_err(|_| {
-        // An adapter that failed its checks must not be found and used; the error tells what happened.
-        let _ = std::fs::remove_dir_all(path);
-    })
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(parent)?;
+    let waiting = request.snapshot.join(WAITING);
+    let _ = std::fs::remove_dir_all(&waiting);
+    peft::write(&waiting, lora, &ready.base, &metadata)?;
+    let written = check(request, lora, &waiting)?;
+    std::fs::rename(&waiting, path).map_err(crate::Error::write(path))?;
+    sync_folder(parent).map_err(crate::Error::write(path))?;
+    Ok(WrittenAdapter { path: path.clone(), ..written })
 }
 
-fn check(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter, Error> {
-    let Request { ready, adapter: path, .. } = request;
+/// Whether something is in a folder.
+pub(super) fn is_full(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Why nothing can be written to a folder that is not empty.
+pub(super) fn in_the_way(folder: &Path) -> Error {
+    let source = std::io::ErrorKind::DirectoryNotEmpty.into();
+    cloister_model::Error::Io { action: "write", path: folder.into(), source }.into()
+}
+
+fn check(request: &Request<'_>, lora: &Lora, path: &Path) -> Result<WrittenAdapter, Error> {
+    let ready = request.ready;
     let read = peft::check_written(path, lora, &ready.base.config)?;
     let tokens = ready.base.tokenizer.encode("The quick brown fox jumps over the lazy dog.", true)?;
     let base = ready.decoder.logits(None, &tokens)?;
@@ -77,7 +100,7 @@ fn check(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter, Error> {
     let largest_b =
         read.slots.iter().flat_map(|slot| &read.parameters[slot.b.clone()]).fold(0.0f32, |m, v| m.max(v.abs()));
     Ok(WrittenAdapter {
-        path: path.clone(),
+        path: path.into(),
         sha256: digest_file(&tensors, |_| ())?,
         bytes,
         parameters: lora.parameters.len(),

@@ -56,7 +56,7 @@ pub enum Error {
     /// Ctrl-C.
     #[error("interrupted after {step} of {steps} steps; a snapshot is kept in `{}`", snapshot.display())]
     Interrupted {
-        /// Steps done.
+        /// Steps spent.
         step: u64,
         /// Steps planned.
         steps: u64,
@@ -74,6 +74,18 @@ pub enum Error {
     NoSnapshot {
         /// Where it was looked for.
         path: PathBuf,
+    },
+    /// Another process goes on with the snapshot, or begins one.
+    #[error("another process is training into `{}`", path.display())]
+    SnapshotInUse {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// Every step of the plan is spent, and none of them is in the snapshot.
+    #[error("all {steps} steps were charged and lost when the run was killed: there is no adapter to write")]
+    AllLost {
+        /// Steps planned.
+        steps: u64,
     },
     /// The snapshot belongs to another run.
     #[error("the snapshot was made with another {what}")]

@@ -1,16 +1,21 @@
 //! Private fine-tuning: records and a frozen base in, an adapter and what was measured out.
 //!
 //! Invariants: the plan is fixed before the first record is drawn, and sampler, clipping, noise and accountant all
-//! come from it ([`cloister_dp::PrivacyPlan`]). What leaves this stage is the adapter, figures of the plan, timings,
-//! and losses on data that the user declared public; no training loss, no gradient norm, no text.
+//! come from it ([`cloister_dp::PrivacyPlan`]). What leaves this stage is the adapter, figures of the plan, losses on
+//! data that the user declared public, and at the end rounded timings; no training loss, no gradient norm, no size of a
+//! batch, no text. A step counts as spent, durably, before its first gradient is computed ([`snapshot`]).
 
 mod adapter;
 pub mod corpus;
 pub mod cost;
 mod error;
 mod evaluate;
+mod metrics;
+mod schedule;
 mod snapshot;
+mod state;
 mod step;
+mod tfevents;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -22,10 +27,17 @@ pub use adapter::{AdapterCheck, WrittenAdapter};
 pub use corpus::Corpus;
 pub use error::Error;
 pub use evaluate::Loss;
+pub use metrics::Metrics;
+pub use schedule::{Decay, Schedule};
+pub use snapshot::{clear_place, remove_snapshot, snapshot_in};
 
 use crate::{interrupt, system};
 use snapshot::Snapshots;
 use step::Trainer;
+
+/// A kill costs the steps of about this time, and at most one part in [`BLOCKS`] of the plan.
+const BLOCK_SECONDS: f64 = 60.0;
+const BLOCKS: u64 = 16;
 
 /// How the adapter is trained, apart from privacy.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,12 +46,22 @@ pub struct Recipe {
     pub lora: LoraSpec,
     /// The optimiser; what it does to a noised gradient costs no privacy.
     pub optimizer: OptimizerConfig,
-    /// Constant over the run.
+    /// The full rate.
     pub learning_rate: f64,
+    /// How the rate goes over the steps.
+    pub schedule: Schedule,
     /// Tokens in one pass of the decoder: memory and speed, never the result.
     pub micro_batch_tokens: usize,
     /// Steps between two evaluations on the public records.
     pub evaluate_every: u64,
+}
+
+impl Recipe {
+    /// The learning rate of step `step` of `steps`, counted from 1.
+    #[must_use]
+    pub fn rate(&self, step: u64, steps: u64) -> f64 {
+        self.learning_rate * self.schedule.share(step, steps)
+    }
 }
 
 /// A base that is ready to train on.
@@ -84,72 +106,105 @@ pub struct Request<'a> {
     pub protection: Option<String>,
     /// Folder of the adapter; it must not exist or be empty.
     pub adapter: PathBuf,
-    /// Folder of the snapshot, removed when the adapter is written.
+    /// Folder of the snapshot and of nothing else; on one file system with the adapter's.
     pub snapshot: PathBuf,
     /// Whether to go on from a snapshot.
     pub resume: bool,
 }
 
-/// What a finished run measured.
+/// What a finished run measured. Timings and memory are rounded: exact ones tell how long the records were that
+/// the sampler drew, and no budget is spent on that.
 pub struct Outcome {
     /// The adapter, read back and checked.
     pub adapter: WrittenAdapter,
     /// Losses on the public records: step and loss, from step 0 (the base) to the last.
     pub losses: Vec<(u64, Loss)>,
-    /// Seconds spent on steps in this process.
+    /// Seconds spent on steps in this process, to two digits.
     pub seconds: f64,
-    /// Tokens that went through the decoder in those seconds.
-    pub tokens: u64,
-    /// Largest memory of the process so far.
+    /// Tokens that went through the decoder in a second of a step, to two digits; 0 if no step was run.
+    pub tokens_per_second: f64,
+    /// Largest memory of the process so far, in whole MiB.
     pub peak_rss_bytes: u64,
     /// Whether the run went on from a snapshot.
     pub resumed: bool,
+    /// Steps of the plan that are counted as spent and that the adapter does not hold: they were leased when an
+    /// earlier process was killed.
+    pub steps_lost: u64,
 }
 
-impl Outcome {
-    /// Training throughput; 0 if no step was run.
-    #[must_use]
-    pub fn tokens_per_second(&self) -> f64 {
-        if self.seconds > 0.0 { self.tokens as f64 / self.seconds } else { 0.0 }
-    }
+/// A step that is over, in figures that follow from plan and recipe alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepFigures {
+    /// Steps of the plan that are spent.
+    pub step: u64,
+    /// Those of them that were lost.
+    pub lost: u64,
+    /// Bound on the privacy loss so far.
+    pub epsilon: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
 }
 
 /// Who wants to know how far a run is.
 pub trait Watch {
-    /// A step is done: `step` of the plan's steps, epsilon spent so far, tokens per second so far.
-    fn step(&mut self, step: u64, epsilon: f64, tokens_per_second: f64);
-    /// A loss on public records was measured after `step` steps.
+    /// The first step is next, and nothing is in its way; an error stops the run before anything is spent. `resumed` is
+    /// what a snapshot says: steps of the plan that are spent, and those of them that were lost.
+    ///
+    /// # Errors
+    /// Whatever the run shall stop for.
+    fn begin(&mut self, resumed: Option<(u64, u64)>) -> Result<(), Error>;
+    /// A step is over.
+    fn step(&mut self, figures: StepFigures);
+    /// A loss on public records was measured when `step` steps were spent.
     fn loss(&mut self, step: u64, loss: Loss);
 }
 
-/// Trains, writes the adapter, reads it back.
+/// Trains, writes the adapter, reads it back. The snapshot stays, for what the caller has yet to write:
+/// [`remove_snapshot`] ends the run.
 ///
 /// # Errors
 /// [`Error::Interrupted`] after Ctrl-C, with a snapshot kept; every other variant of [`Error`] for what it names.
 /// Nothing half-written is left.
 pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
-    let snapshots = Snapshots::new(request)?;
+    let (snapshots, saved) = Snapshots::open(request)?;
     let mut trainer = Trainer::new(request)?;
-    let (resumed, losses) = match snapshots.load(request)? {
-        Some(saved) => (true, trainer.restore(saved)?),
-        None => (false, Vec::new()),
+    let resumed = saved.is_some();
+    let losses = match saved {
+        Some(saved) => trainer.restore(saved)?,
+        None => Vec::new(),
     };
-    let mut run = Run { request, snapshots: &snapshots, trainer, losses, seconds: 0.0, tokens: 0 };
-    let trained = run.steps(watch);
-    let written =
-        trained.and_then(|()| adapter::write(request, run.trainer.lora()).map_err(|error| run.keep_trained(error)));
-    let adapter = match written {
-        Err(Error::Interrupted { .. } | Error::File(crate::Error::Interrupted)) => {
-            let snapshot = snapshots.save(&run.trainer, &run.losses)?;
-            let (step, steps) = (run.trainer.done(), request.built.steps());
-            return Err(Error::Interrupted { step, steps, snapshot });
-        }
-        written => written?,
+    let steps = request.built.steps();
+    if trainer.lost() == steps {
+        return Err(Error::AllLost { steps });
+    }
+    if trainer.spent() < steps && adapter::is_full(&request.adapter) {
+        return Err(adapter::in_the_way(&request.adapter));
+    }
+    watch.begin(resumed.then_some((trainer.spent(), trainer.lost())))?;
+    let begun = trainer.spent();
+    let mut run = Run {
+        request,
+        snapshots: &snapshots,
+        trainer,
+        losses,
+        leased: begun,
+        saved: begun,
+        steps: 0,
+        seconds: 0.0,
+        tokens: 0,
     };
-    snapshots.remove();
-    let Run { losses, seconds, tokens, .. } = run;
-    let peak_rss_bytes = system::peak_rss_bytes().unwrap_or(0);
-    Ok(Outcome { adapter, losses, seconds, tokens, peak_rss_bytes, resumed })
+    let trained = run.steps(watch).and_then(|()| adapter::write(request, run.trainer.lora()));
+    let adapter = trained.map_err(|error| run.stopped(error))?;
+    let Run { trainer, losses, seconds, tokens, .. } = run;
+    Ok(Outcome {
+        adapter,
+        losses,
+        seconds: two_digits(seconds),
+        tokens_per_second: if seconds > 0.0 { two_digits(tokens as f64 / seconds) } else { 0.0 },
+        peak_rss_bytes: system::peak_rss_bytes().unwrap_or(0).next_multiple_of(1 << 20),
+        resumed,
+        steps_lost: trainer.lost(),
+    })
 }
 
 /// A run between its start and its end.
@@ -158,52 +213,98 @@ struct Run<'a> {
     snapshots: &'a Snapshots,
     trainer: Trainer<'a>,
     losses: Vec<(u64, Loss)>,
+    /// Steps that the snapshot counts as spent.
+    leased: u64,
+    /// Steps spent when the last snapshot was taken.
+    saved: u64,
+    /// Steps run in this process, and what they took.
+    steps: u64,
     seconds: f64,
     tokens: u64,
 }
 
 impl Run<'_> {
-    /// All steps that are left, with the losses on public records that are due between them.
+    /// All steps that are left, in blocks: a lease on the block, its steps, a snapshot; with the losses on public
+    /// records that are due between them.
     fn steps(&mut self, watch: &mut dyn Watch) -> Result<(), Error> {
-        let built = self.request.built;
+        let Request { built, recipe, .. } = self.request;
         let mut workspace = Workspace::default();
         loop {
+            let spent = self.trainer.spent();
+            let over = spent == built.steps();
+            if spent > self.saved && (over || self.evaluation_due()) {
+                self.save(spent)?; // what follows may take long
+            }
             self.measure(&mut workspace, watch)?;
-            if self.trainer.done() == built.steps() {
+            if over {
                 return Ok(());
             }
             interrupt::check()?;
-            if self.snapshots.due() {
-                self.snapshots.save(&self.trainer, &self.losses)?;
+            if spent == self.leased {
+                self.save(spent + self.block())?;
             }
             let started = Instant::now();
             self.tokens += self.trainer.step(&mut workspace)?;
             self.seconds += started.elapsed().as_secs_f64();
-            let done = self.trainer.done();
-            watch.step(done, built.epsilon_after(done)?, self.tokens as f64 / self.seconds);
+            self.steps += 1;
+            let step = self.trainer.spent();
+            let (epsilon, learning_rate) = (built.epsilon_after(step)?, recipe.rate(step, built.steps()));
+            watch.step(StepFigures { step, lost: self.trainer.lost(), epsilon, learning_rate });
         }
     }
 
-    /// The steps of a whole run are dear, and spent: if the disk stands in the way of the adapter, they are kept.
-    fn keep_trained(&self, error: Error) -> Error {
-        let of_the_disk = match &error {
-            Error::File(file) => !matches!(file, crate::Error::Interrupted),
-            Error::Model(model) => matches!(model, cloister_model::Error::Io { .. }),
-            _ => false,
+    /// Steps of the next lease, at least 1: what a kill may cost. They end where an evaluation is due.
+    fn block(&self) -> u64 {
+        let (spent, steps) = (self.trainer.spent(), self.request.built.steps());
+        let timely = match self.steps {
+            0 => 1, // how long a step takes is not known yet
+            run => (BLOCK_SECONDS * run as f64 / self.seconds) as u64,
         };
-        match of_the_disk.then(|| self.snapshots.save(&self.trainer, &self.losses)) {
-            Some(Ok(snapshot)) => Error::NotWritten { snapshot, source: Box::new(error) },
-            _ => error,
+        let every = self.request.recipe.evaluate_every.max(1);
+        timely.min(steps / BLOCKS).max(1).min(every - spent % every).min(steps - spent)
+    }
+
+    fn save(&mut self, leased: u64) -> Result<(), Error> {
+        self.snapshots.save(&self.trainer, &self.losses, leased)?;
+        (self.saved, self.leased) = (self.trainer.spent(), leased);
+        Ok(())
+    }
+
+    /// What becomes of the snapshot when the run stops before its end. One that a later process can go on from stays;
+    /// steps that were leased and not begun are given back.
+    fn stopped(&mut self, error: Error) -> Error {
+        let (step, steps) = (self.trainer.spent(), self.request.built.steps());
+        let snapshot = self.snapshots.folder().to_owned();
+        let over = step == steps && self.saved == steps;
+        match error {
+            Error::Interrupted { .. } | Error::File(crate::Error::Interrupted) => match self.save(step) {
+                Ok(()) => Error::Interrupted { step, steps, snapshot },
+                Err(error) => error,
+            },
+            // The steps of a whole run are dear, and spent: if the disk stands in the way of the adapter, they are kept.
+            Error::File(_) | Error::Model(cloister_model::Error::Io { .. }) if over => {
+                Error::NotWritten { snapshot, source: Box::new(error) }
+            }
+            Error::File(_) | Error::NotFaithful { .. } => error,
+            error => {
+                remove_snapshot(self.snapshots.folder());
+                error
+            }
         }
+    }
+
+    fn evaluation_due(&self) -> bool {
+        let step = self.trainer.spent();
+        let due = step == self.request.built.steps() || step.is_multiple_of(self.request.recipe.evaluate_every);
+        let known = self.losses.last().is_some_and(|&(last, _)| last == step);
+        self.request.evaluation.is_some() && due && !known
     }
 
     /// The loss on the public records, if it is due after this step and not known from a snapshot.
     fn measure(&mut self, workspace: &mut Workspace, watch: &mut dyn Watch) -> Result<(), Error> {
-        let Request { ready, built, recipe, evaluation, .. } = self.request;
-        let step = self.trainer.done();
-        let due = step == built.steps() || step.is_multiple_of(recipe.evaluate_every);
-        let known = self.losses.last().is_some_and(|&(last, _)| last == step);
-        let Some(examples) = evaluation.filter(|_| due && !known) else { return Ok(()) };
+        let Request { ready, recipe, evaluation, .. } = self.request;
+        let step = self.trainer.spent();
+        let Some(examples) = evaluation.filter(|_| self.evaluation_due()) else { return Ok(()) };
         let lora = (step > 0).then_some(self.trainer.lora());
         let loss = evaluate::evaluate(&ready.decoder, lora, examples, recipe.micro_batch_tokens, workspace)?;
         if !loss.nats_per_token.is_finite() {
@@ -212,5 +313,25 @@ impl Run<'_> {
         watch.loss(step, loss);
         self.losses.push((step, loss));
         Ok(())
+    }
+}
+
+fn two_digits(number: f64) -> f64 {
+    if !(number > 0.0 && number.is_finite()) {
+        return 0.0;
+    }
+    let unit = 10f64.powf(number.log10().floor() - 1.0);
+    // A unit below one is a reciprocal: multiplying by it would leave digits behind.
+    if unit < 1.0 { (number / unit).round() / (1.0 / unit).round() } else { (number / unit).round() * unit }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_digits;
+
+    #[test]
+    fn a_figure_keeps_two_digits() {
+        let rounded = [264.66, 1949.0, 0.012_345, 99.6, 7.04, 0.0, f64::INFINITY].map(two_digits);
+        assert_eq!(rounded, [260.0, 1900.0, 0.012, 100.0, 7.0, 0.0, 0.0]);
     }
 }

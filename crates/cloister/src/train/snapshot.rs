@@ -1,68 +1,81 @@
-//! Snapshots of an unfinished run: parameters, optimiser state, step, losses on public records.
+//! Snapshots of an unfinished run: parameters, optimiser state, step, losses on public records, and the lease.
+//!
+//! Before the first gradient of a block of steps, the snapshot says durably that the block is spent. What a killed run
+//! leaves behind therefore never counts fewer steps than were run; steps that were leased and are not in the snapshot
+//! are lost, never run again.
 //!
 //! Invariants: a snapshot is taken between two steps only, so everything in it is covered by the epsilon spent so far;
 //! it never holds a random key, an un-noised sum or a record; it appears whole or not at all. It goes on only with the
-//! settings, base and data that it was made with: the data by a keyed commitment.
+//! settings, base and data that it was made with (the data by a keyed commitment), and in one process at a time.
 
-use std::cell::Cell;
-use std::io::Write as _;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use cloister_dp::{Optimizer, OptimizerState};
 use cloister_model::Lora;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::adapter::WAITING;
 use super::corpus::commitment;
 use super::evaluate::Loss;
+use super::state::{Identity, State};
 use super::step::Trainer;
 use super::{Error, Request};
-use crate::files::{Keep, WholeFile, create_private_folder, hex};
+use crate::files::{Keep, WholeFile, create_private_folder, hex, sync_folder};
 
-const STATE: &str = "state.json";
-const VERSION: u32 = 1;
-/// Between two snapshots that nobody asked for.
-const INTERVAL: Duration = Duration::from_secs(60);
+const STATE: &str = "state";
+const LOCK: &str = "lock";
 
-/// Where the snapshot of one run lies.
+/// Where the snapshot of one run lies. While this lives, no other process has it.
 pub(super) struct Snapshots {
     folder: PathBuf,
     identity: Identity,
-    last: Cell<Instant>,
-}
-
-/// What a snapshot must agree with.
-#[derive(Serialize, Deserialize, PartialEq, Clone)]
-struct Identity {
-    /// What was asked of plan and recipe, setting by setting.
-    settings: Map<String, Value>,
-    base: String,
-    key: String,
-    data: String,
-    evaluation: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    version: u32,
-    identity: Identity,
-    step: u64,
-    losses: Vec<(u64, f64, u64)>,
-    parameters: Vec<f32>,
-    optimizer: OptimizerState,
+    _lock: File,
 }
 
 /// What a run goes on from.
 pub(super) struct Saved {
+    /// Steps of the plan that are spent.
     pub(super) step: u64,
     pub(super) parameters: Vec<f32>,
     pub(super) optimizer: OptimizerState,
     pub(super) losses: Vec<(u64, Loss)>,
 }
 
+/// Whether a snapshot lies in a folder. A folder without one is what a run leaves that was killed before it began.
+#[must_use]
+pub fn snapshot_in(folder: &Path) -> bool {
+    folder.join(STATE).exists()
+}
+
+/// Removes what a run leaves in the folder that was killed before it began. Not while another process has it.
+///
+/// # Errors
+/// [`Error::SnapshotInUse`], [`Error::File`].
+pub fn clear_place(folder: &Path) -> Result<(), Error> {
+    if folder.exists() && !snapshot_in(folder) {
+        let _lock = lock(folder)?;
+        clear(folder);
+    }
+    Ok(())
+}
+
+/// Removes the snapshot of a run that is over. One that cannot be removed is in the way of the next run, which says so.
+pub fn remove_snapshot(folder: &Path) {
+    let _ = std::fs::remove_file(folder.join(STATE));
+    clear(folder);
+}
+
 impl Snapshots {
-    pub(super) fn new(request: &Request<'_>) -> Result<Self, Error> {
+    /// Takes the folder, and the state to go on from, if `resume`; it must be there then, and must not be there otherwise.
+    pub(super) fn open(request: &Request<'_>) -> Result<(Self, Option<Saved>), Error> {
+        let folder = request.snapshot.clone();
+        match (request.resume, snapshot_in(&folder)) {
+            (false, true) => return Err(Error::SnapshotExists { path: folder }),
+            (true, false) => return Err(Error::NoSnapshot { path: folder }),
+            _ => {}
+        }
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| cloister_dp::Error::Randomness(error.to_string()))?;
         let identity = Identity {
@@ -72,98 +85,70 @@ impl Snapshots {
             data: commitment(&key, &request.corpus.examples, &request.corpus.units),
             evaluation: request.evaluation.map(|examples| commitment(&key, examples, &[])),
         };
-        Ok(Self { folder: request.snapshot.clone(), identity, last: Cell::new(Instant::now()) })
+        let snapshots = Self { _lock: lock(&folder)?, folder, identity };
+        let saved = if request.resume { Some(snapshots.load(request)?) } else { None };
+        Ok((snapshots, saved))
     }
 
-    /// Whether it is time for one.
-    pub(super) fn due(&self) -> bool {
-        self.last.get().elapsed() >= INTERVAL
+    /// Its folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
-    /// Writes the state; returns the folder.
-    pub(super) fn save(&self, trainer: &Trainer<'_>, losses: &[(u64, Loss)]) -> Result<PathBuf, Error> {
-        let state = State {
-            version: VERSION,
-            identity: self.identity.clone(),
-            step: trainer.done(),
-            losses: losses.iter().map(|(step, loss)| (*step, loss.nats_per_token, loss.tokens)).collect(),
-            parameters: trainer.lora().parameters.clone(),
-            optimizer: trainer.optimizer().state().clone(),
-        };
-        self.write(&state).inspect_err(|_| {
-            // An earlier snapshot stays; a folder without one would be in the way of the next run.
-            let _ = std::fs::remove_dir(&self.folder);
-        })?;
-        self.last.set(Instant::now());
-        Ok(self.folder.clone())
-    }
-
-    /// The state to go on from, if `resume`; it must be there then, and must not be there otherwise.
-    pub(super) fn load(&self, request: &Request<'_>) -> Result<Option<Saved>, Error> {
+    /// Writes the state durably, with all steps up to `leased` counted as spent.
+    pub(super) fn save(&self, trainer: &Trainer<'_>, losses: &[(u64, Loss)], leased: u64) -> Result<(), Error> {
+        let state = State::new(
+            self.identity.clone(),
+            (trainer.spent(), leased),
+            losses.iter().map(|(step, loss)| (*step, loss.nats_per_token, loss.tokens)).collect(),
+            trainer.lora().parameters.clone(),
+            trainer.optimizer().state().clone(),
+        );
         let path = self.folder.join(STATE);
-        match (request.resume, path.exists()) {
-            (false, false) => return Ok(None),
-            (false, true) => return Err(Error::SnapshotExists { path: self.folder.clone() }),
-            (true, false) => return Err(Error::NoSnapshot { path: self.folder.clone() }),
-            (true, true) => {}
-        }
-        let state = self.read(&path)?;
-        let key = parse_key(&state.identity.key).ok_or_else(|| self.damaged("its key is not one"))?;
+        let bytes = state.to_bytes().map_err(|error| crate::Error::write(&path)(error.into()))?;
+        let mut file = WholeFile::create(&path, Keep::PrivateReplacing)?;
+        file.write_all(&bytes).map_err(crate::Error::write(&path))?;
+        Ok(file.commit()?)
+    }
+
+    fn load(&self, request: &Request<'_>) -> Result<Saved, Error> {
+        let path = self.folder.join(STATE);
+        let bytes = std::fs::read(&path).map_err(crate::Error::read(&path))?;
+        let state = State::from_bytes(&bytes).map_err(|problem| self.damaged(&problem))?;
+        let identity = &state.header.identity;
+        let key = parse_key(&identity.key).ok_or_else(|| self.damaged("its key is not one"))?;
         let data = commitment(&key, &request.corpus.examples, &request.corpus.units);
         let evaluation = request.evaluation.map(|examples| commitment(&key, examples, &[]));
         // Other data often means another number of units: the cause is named before its consequence.
         for (what, same) in [
-            ("base", state.identity.base == self.identity.base),
-            ("data set", state.identity.data == data),
-            ("evaluation file", state.identity.evaluation == evaluation),
+            ("base", identity.base == self.identity.base),
+            ("data set", identity.data == data),
+            ("evaluation file", identity.evaluation == evaluation),
         ] {
             if !same {
                 return Err(Error::OtherRun { what: what.into() });
             }
         }
-        if let Some(what) = first_difference(&state.identity.settings, &self.identity.settings) {
+        if let Some(what) = first_difference(&identity.settings, &self.identity.settings) {
             return Err(Error::OtherRun { what });
         }
         self.check(request, &state)?;
-        let losses = state
-            .losses
-            .iter()
-            .map(|&(step, nats_per_token, tokens)| (step, Loss { nats_per_token, tokens }))
-            .collect();
-        Ok(Some(Saved { step: state.step, parameters: state.parameters, optimizer: state.optimizer, losses }))
-    }
-
-    /// Removes the snapshot of a finished run. One that cannot be removed is in the way of the next run, which says so.
-    pub(super) fn remove(&self) {
-        let _ = std::fs::remove_file(self.folder.join(STATE));
-        let _ = std::fs::remove_dir(&self.folder);
-    }
-
-    fn write(&self, state: &State) -> Result<(), Error> {
-        create_private_folder(&self.folder)?;
-        let path = self.folder.join(STATE);
-        let mut file = WholeFile::create(&path, Keep::PrivateReplacing)?;
-        let text = serde_json::to_vec(state).map_err(|error| crate::Error::write(&path)(error.into()))?;
-        file.write_all(&text).map_err(crate::Error::write(&path))?;
-        Ok(file.commit()?)
-    }
-
-    fn read(&self, path: &Path) -> Result<State, Error> {
-        let bytes = std::fs::read(path).map_err(crate::Error::read(path))?;
-        let state: State = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&error.to_string()))?;
-        if state.version == VERSION { Ok(state) } else { Err(self.damaged("it has another version")) }
+        let State { header, parameters, optimizer } = state;
+        let loss = |(step, nats_per_token, tokens)| (step, Loss { nats_per_token, tokens });
+        let losses = header.losses.into_iter().map(loss).collect();
+        Ok(Saved { step: header.leased, parameters, optimizer, losses })
     }
 
     /// What a step relies on: sizes, finite numbers, and steps that are left or just done.
     fn check(&self, request: &Request<'_>, state: &State) -> Result<(), Error> {
         let expected = Lora::zeros(request.ready.decoder.config(), request.recipe.lora.clone()).parameters.len();
-        let OptimizerState { first, second, .. } = &state.optimizer;
+        let OptimizerState { step: applied, first, second } = &state.optimizer;
         let mut values = state.parameters.iter().chain(first).chain(second);
         if state.parameters.len() != expected || !values.all(|value| value.is_finite()) {
             return Err(self.damaged("its parameters do not fit"));
         }
-        if state.step > request.built.steps() || state.step != state.optimizer.step {
-            return Err(self.damaged("its step is out of range"));
+        if ![*applied, state.header.step, state.header.leased, request.built.steps()].is_sorted() {
+            return Err(self.damaged("its steps are out of range"));
         }
         Optimizer::new(request.recipe.optimizer, expected)?
             .restore(state.optimizer.clone())
@@ -175,12 +160,61 @@ impl Snapshots {
     }
 }
 
+/// A folder without a state is of use to nobody.
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        if !snapshot_in(&self.folder) {
+            clear(&self.folder);
+        }
+    }
+}
+
+fn clear(folder: &Path) {
+    sweep(folder);
+    let _ = std::fs::remove_file(folder.join(LOCK));
+    let _ = std::fs::remove_dir(folder);
+}
+
+/// Removes what a killed process was about to write.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let _ = match () {
+            () if name.starts_with(".cloister-") => std::fs::remove_file(path),
+            () if name.starts_with(".adapter-") || name == WAITING => std::fs::remove_dir_all(path),
+            () => Ok(()),
+        };
+    }
+}
+
+/// Makes the folder this process's own until it ends, however it ends, and clears what a killed write left there. Two
+/// processes that went on from one snapshot would spend the same steps twice.
+fn lock(folder: &Path) -> Result<File, Error> {
+    create_private_folder(folder)?;
+    let path = folder.join(LOCK);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = opened.map_err(crate::Error::write(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(Error::SnapshotInUse { path: folder.into() }),
+        // Some network file systems know no locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(crate::Error::write(&path)(error).into()),
+    }
+    sweep(folder);
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_folder(parent).map_err(crate::Error::write(folder))?;
+    Ok(file)
+}
+
 /// The plan as it was asked for, and the recipe, under the names of the settings.
 fn settings(request: &Request<'_>) -> Map<String, Value> {
     let Request { plan, recipe, .. } = request;
     let value = json!({
         "unit": plan.unit, "number of units": plan.units, "batch": plan.sampling, "number of steps": plan.steps, "clip norm": plan.clip_norm,
         "budget": plan.noise, "delta": plan.delta, "unit cap": plan.unit_cap, "learning rate": recipe.learning_rate,
+        "schedule": recipe.schedule.decay.to_string(), "warm-up": recipe.schedule.warmup_steps,
         "targets": recipe.lora.targets.iter().map(|target| target.module()).collect::<Vec<_>>(),
         "protection": request.protection, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "optimiser": format!("{:?}", recipe.optimizer),
     });

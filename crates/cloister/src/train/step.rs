@@ -22,7 +22,8 @@ pub(super) struct Trainer<'a> {
     sampler: Sampler,
     noise: NoiseSource,
     gradients: Vec<f32>,
-    done: u64,
+    /// Steps of the plan that are over: run, or leased and lost.
+    spent: u64,
 }
 
 impl<'a> Trainer<'a> {
@@ -36,7 +37,7 @@ impl<'a> Trainer<'a> {
             sampler: request.built.sampler()?,
             noise: request.built.noise()?,
             gradients: Vec::new(),
-            done: 0,
+            spent: 0,
         })
     }
 
@@ -48,21 +49,32 @@ impl<'a> Trainer<'a> {
         &self.optimizer
     }
 
-    pub(super) fn done(&self) -> u64 {
-        self.done
+    /// Steps of the plan that are spent, in this process or before.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent
     }
 
-    /// Goes on where a snapshot ended. Sampler and noise start under fresh keys: those of the earlier process were
-    /// never stored, and independent draws are what the accountant assumes.
+    /// Those of the steps spent that the parameters hold.
+    pub(super) fn applied(&self) -> u64 {
+        self.optimizer.state().step
+    }
+
+    /// Steps that are spent, and that no parameter holds.
+    pub(super) fn lost(&self) -> u64 {
+        self.spent - self.applied()
+    }
+
+    /// Goes on where the lease of a snapshot ended. Sampler and noise start under fresh keys: those of the earlier
+    /// process were never stored, and independent draws are what the accountant assumes.
     pub(super) fn restore(&mut self, saved: Saved) -> Result<Vec<(u64, Loss)>, Error> {
         self.lora.parameters = saved.parameters;
         self.optimizer.restore(saved.optimizer)?;
         self.noise = self.request.built.noise_after(saved.step)?;
-        self.done = saved.step;
+        self.spent = saved.step;
         Ok(saved.losses)
     }
 
-    /// Runs one step; returns the number of tokens seen. An interrupted step leaves nothing behind: its batch is
+    /// Runs one step; returns the number of tokens seen, which is for no one outside to know. An interrupted step leaves nothing behind: its batch is
     /// forgotten before any noise was drawn, and a later step draws its own.
     pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {
         let Request { ready, corpus, built: plan, recipe, .. } = self.request;
@@ -71,7 +83,7 @@ impl<'a> Trainer<'a> {
         let mut tokens = 0;
         for micro_batch in self.micro_batches(&batch)? {
             if interrupt::requested() {
-                return Err(Error::Interrupted { step: self.done, steps: plan.steps(), snapshot: Default::default() });
+                return Err(Error::Interrupted { step: self.spent, steps: plan.steps(), snapshot: Default::default() });
             }
             let examples: Vec<&Example> = micro_batch.iter().flatten().map(|&i| &corpus.examples[i]).collect();
             ready.decoder.per_example_gradients(&self.lora, &examples, workspace, &mut self.gradients)?;
@@ -83,19 +95,21 @@ impl<'a> Trainer<'a> {
             tokens += examples.iter().map(|example| example.tokens.len() as u64).sum::<u64>();
         }
         let mean = plan.privatise(sum, &mut self.noise)?; // (sum + N(0, (sigma C)^2)) / planned batch, once
-        self.optimizer.step(&mut self.lora.parameters, &mean, recipe.learning_rate as f32)?;
-        self.done += 1;
+        let rate = recipe.rate(self.spent + 1, plan.steps());
+        self.optimizer.step(&mut self.lora.parameters, &mean, rate as f32)?;
+        self.spent += 1;
         self.check()?;
         Ok(tokens)
     }
 
-    /// What only noised values tell: the parameters are numbers, and they moved.
+    /// What only noised values tell: the parameters are numbers, and they moved. An adapter that never left its start
+    /// would load everywhere, be the base, and pass every audit; so the first step already stops the run.
     fn check(&self) -> Result<(), Error> {
         if !self.lora.parameters.iter().all(|value| value.is_finite()) {
-            return Err(Error::NonFiniteParameters { step: self.done });
+            return Err(Error::NonFiniteParameters { step: self.spent });
         }
         if self.lora.is_identity() {
-            return Err(Error::NotMoved { step: self.done });
+            return Err(Error::NotMoved { step: self.spent });
         }
         Ok(())
     }

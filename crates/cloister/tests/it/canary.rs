@@ -196,7 +196,7 @@ fn interrupted_and_resumed_runs_show_no_trace_of_a_record() {
     let tiny = base("tiny_llama");
     watched.data("in.jsonl", &record().to_string());
     watched.place.file("public.jsonl", public(4));
-    for (verb, out, state) in [("train", "a", "a.snapshot/state.json"), ("run", "b", "b/snapshot/state.json")] {
+    for (verb, out, state) in [("train", "a", "a.snapshot/state"), ("run", "b", "b/snapshot/state")] {
         let more = ["--steps", "120", "--batch", "12", "--evaluation", "public.jsonl", "--out", out];
         watched.clean(watched.verb(verb, "in.jsonl", &tiny, &more), 130);
         assert!(watched.place.path(state).exists());

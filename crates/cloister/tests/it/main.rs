@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod canary;
+mod kill;
+mod metrics;
 mod process;
 mod pull_hub;
 mod pull_index;
@@ -12,6 +14,7 @@ mod resume;
 mod run;
 mod server;
 mod step;
+mod subject;
 mod tidy;
 mod tiny;
 mod train;

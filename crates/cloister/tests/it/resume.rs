@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use cloister_model::{DecoderConfig, Lora, peft};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::process::{Place, Ran};
 use crate::tiny::{base, chats, leftovers, public, refused};
 
 /// Starts a run long enough to be interrupted; `steps` of the same plan.
-fn start(place: &Place, more: &[&str]) -> Child {
+pub(crate) fn start(place: &Place, more: &[&str]) -> Child {
     let mut command = place.command();
     command.args(["train", "in.jsonl", "--base"]).arg(base("tiny_llama"));
     command.args(LONG).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -51,17 +52,21 @@ fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     refused(&place, ran, 130, " of 150 steps; a snapshot is kept in `out.snapshot`", "add --resume");
     assert!(!place.path("out").exists());
 
-    let state = place.path("out.snapshot/state.json");
+    let state = place.path("out.snapshot/state");
     assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o600);
-    let kept: Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    let whole = std::fs::read(&state).unwrap();
+    let (kept, values) = (header(&whole), values(&whole).to_vec());
     // nothing that could be the key of a sampler or of the noise
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&kept), ["version", "identity", "step", "losses", "parameters", "optimizer"]);
+    assert_eq!(keys(&kept), ["version", "identity", "step", "leased", "losses", "parameters"]);
     assert_eq!(keys(&kept["identity"]), ["settings", "base", "key", "data", "evaluation"]);
-    assert_eq!(keys(&kept["optimizer"]), ["step", "first", "second"]);
-    let parameters = kept["parameters"].as_array().unwrap().len();
-    assert_eq!(Lora::zeros(&config(), lora_spec()).parameters.len(), parameters);
-    assert_eq!(kept["optimizer"]["first"].as_array().unwrap().len(), parameters);
+    let parameters = Lora::zeros(&config(), lora_spec()).parameters.len();
+    assert_eq!(kept["parameters"], parameters);
+    // the parameters, then step, lengths and two moments of the optimiser, and nothing else
+    assert_eq!(values.len(), 4 * parameters + 24 + 8 * parameters);
+    // who was asked to stop loses nothing
+    assert_eq!(kept["step"], kept["leased"]);
+    assert_eq!(values[4 * parameters], kept["step"].as_u64().unwrap() as u8);
 
     let again = |more: &[&str]| Ran::of(start(&place, more).wait_with_output().unwrap());
     refused(&place, again(&[]), 2, "a snapshot of an unfinished run is in `out.snapshot`", "add --resume");
@@ -92,19 +97,26 @@ fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     refused(&place, with(&tiny, &rank), 2, "made with another rank (8, now 4)", other);
     refused(&place, with(&base("tiny_llama_untied"), &same), 2, "made with another base", other);
 
-    let whole = std::fs::read(&state).unwrap();
-    let mut changed = kept.clone();
-    changed["parameters"].as_array_mut().unwrap().pop();
-    let mut late = kept.clone();
-    (late["step"], late["optimizer"]["step"]) = (json!(151), json!(151));
-    let mut moments = kept.clone();
-    moments["optimizer"]["second"] = json!([]);
+    // what is cut or changed, and what is whole but makes no sense: fewer parameters, steps beyond the plan, a lease
+    // that ends before the steps that were run, an optimiser without its second moment, another version
+    let with = |name: &str, value: Value| {
+        let mut header = kept.clone();
+        header[name] = value;
+        header
+    };
+    let fewer = values[..values.len() - 4 * parameters].to_vec();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
     for damaged in [
         whole[..whole.len() / 2].to_vec(),
         Vec::new(),
-        changed.to_string().into_bytes(),
-        late.to_string().into_bytes(),
-        moments.to_string().into_bytes(),
+        flipped,
+        sealed(&with("parameters", json!(parameters - 1)), &values),
+        sealed(&with("parameters", json!(u64::MAX)), &values),
+        sealed(&with("leased", json!(151)), &values),
+        sealed(&with("step", json!(kept["leased"].as_u64().unwrap() + 1)), &values),
+        sealed(&with("version", json!(1)), &values),
+        sealed(&kept, &fewer),
     ] {
         std::fs::write(&state, damaged).unwrap();
         refused(&place, again(&["--resume"]), 4, "the snapshot in `out.snapshot` is damaged: ", "remove the folder");
@@ -119,6 +131,24 @@ fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     assert_eq!((&curve[0]["step"], &curve.last().unwrap()["step"]), (&json!(0), &json!(150)));
     assert!(peft::read(&place.path("out"), &config()).is_ok());
     refused(&place, again(&["--resume"]), 2, "exists and is not empty", "choose another --out");
+}
+
+/// The line of JSON with which a snapshot begins.
+pub(crate) fn header(state: &[u8]) -> Value {
+    serde_json::from_slice(state.split(|&byte| byte == b'\n').next().unwrap()).unwrap()
+}
+
+/// What follows the line, but for the digest.
+pub(crate) fn values(state: &[u8]) -> &[u8] {
+    let line = state.iter().position(|&byte| byte == b'\n').unwrap();
+    &state[line + 1..state.len() - 32]
+}
+
+/// A snapshot whose digest is right.
+pub(crate) fn sealed(header: &Value, values: &[u8]) -> Vec<u8> {
+    let content = [header.to_string().as_bytes(), b"\n", values].concat();
+    let digest = Sha256::digest(&content);
+    [&content[..], &digest[..]].concat()
 }
 
 /// The losses on public records take long here, and the only step is short: Ctrl-C comes in the middle of the first
@@ -175,7 +205,7 @@ fn lora_spec() -> cloister_model::LoraSpec {
     cloister_model::LoraSpec::new(8, 16, vec![cloister_model::Target::Query, cloister_model::Target::Value]).unwrap()
 }
 
-fn config() -> DecoderConfig {
+pub(crate) fn config() -> DecoderConfig {
     cloister_model::Base::open(&base("tiny_llama"), cloister_model::Precision::F32).unwrap().0.config
 }
 

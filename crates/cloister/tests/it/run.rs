@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::process::{Place, Ran, walk};
+use crate::resume::{header, sealed, values};
 use crate::tiny::{base, chat, chats, leftovers, public, refused};
 
 const PERSONAL: &str = "ana.ruiz@corp.com";
@@ -176,11 +177,20 @@ fn a_run_goes_on_with_the_surrogates_it_began_with() {
     let other = Ran::of(run(&place, &[&long[..], &["--resume", "--profile", "redact"]].concat()).output().unwrap());
     assert!(other.code == 2 && other.stderr.contains("made with another "), "{}", other.stderr);
 
+    // as if the run had been killed two steps later
+    let state = place.path("out/snapshot/state");
+    let bytes = std::fs::read(&state).unwrap();
+    let mut kept = header(&bytes);
+    kept["leased"] = json!(kept["leased"].as_u64().unwrap() + 2);
+    std::fs::write(&state, sealed(&kept, values(&bytes))).unwrap();
     // the data set is the protected one: with other surrogates it would not be the same
     let resumed = Ran::of(run(&place, &[&long[..], &["--resume"]].concat()).output().unwrap());
     assert!([0, 3].contains(&resumed.code), "{}", resumed.stderr);
     let (facts, _) = evidence(&place);
-    assert!(facts.training.resumed);
+    assert!(facts.training.resumed && facts.training.steps_lost == 2 && facts.privacy.steps == 120);
+    let lost = "2 of 120 steps charged and lost when the run was killed; epsilon counts them";
+    let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
+    assert!(resumed.stderr.contains(lost) && report.contains(lost), "{}", resumed.stderr);
     assert_commitment(&place, &facts);
     assert!(!place.path("out/snapshot").exists());
 }
@@ -193,6 +203,18 @@ fn what_a_killed_run_left_does_not_stay() {
     place.file("out/private/surrogate.key", "00".repeat(32));
     Ran::of(run(&place, &["--steps", "2"]).output().unwrap()).exits(0);
     assert_commitment(&place, &evidence(&place).0);
+
+    // killed a little later: the place of the snapshot is there, and no snapshot
+    let place = Place::new();
+    records(&place);
+    place.file("out/private/surrogate.key", "00".repeat(32));
+    place.file("out/snapshot/lock", "");
+    place.file("out/snapshot/.cloister-abc.tmp", "half a snapshot");
+    let resume = Ran::of(run(&place, &["--steps", "2", "--resume"]).output().unwrap()).exits(2);
+    assert!(resume.stderr.contains("there is no snapshot in `out/snapshot`"), "{}", resume.stderr);
+    Ran::of(run(&place, &["--steps", "2"]).output().unwrap()).exits(0);
+    assert_commitment(&place, &evidence(&place).0);
+    assert!(!place.path("out/snapshot").exists());
 
     let place = Place::new();
     records(&place);
@@ -218,6 +240,12 @@ fn a_run_that_cannot_begin_or_go_on_leaves_nothing() {
 
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" run in.jsonl --sigma 2 --steps 2 --out out --base \"$1\"";
     let full = |place: &Place| Ran::of(place.shell(script).arg(base("tiny_llama")).output().unwrap());
-    refused(&place, full(&place), 1, "cannot write `out/adapter`", "free some space; nothing half-written is left");
+    refused(
+        &place,
+        full(&place),
+        1,
+        "cannot write `out/snapshot/state`",
+        "free some space; nothing half-written is left",
+    );
     assert!(!Path::new(&place.path("out")).exists());
 }

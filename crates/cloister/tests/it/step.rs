@@ -6,21 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use cloister::train::corpus::{Grouping, Units};
-use cloister::train::{Corpus, Error, Loss, Ready, Recipe, Request, Watch, train};
+use cloister::train::{Corpus, Error, Ready, Recipe, Request, Schedule, remove_snapshot, train};
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
 use cloister_model::{ExampleOptions, LengthPolicy, Lora, LoraSpec, Precision, Target, Workspace, peft};
 
 use crate::process::Place;
-use crate::tiny::{base, chat, chats, copy, overflow};
+use crate::tiny::{Silent, base, chat, chats, copy, overflow};
 
 const RATE: f64 = 0.05;
-
-struct Silent;
-
-impl Watch for Silent {
-    fn step(&mut self, _: u64, _: f64, _: f64) {}
-    fn loss(&mut self, _: u64, _: Loss) {}
-}
 
 fn corpus(place: &Place, ready: &Ready, records: &str) -> Corpus {
     let dataset = cloister_text::read(&place.file("in.jsonl", records), &Default::default()).unwrap();
@@ -51,6 +44,7 @@ impl OneStep {
             lora: LoraSpec::new(4, 8, Target::ALL.to_vec()).unwrap(),
             optimizer,
             learning_rate: RATE,
+            schedule: Schedule::default(),
             micro_batch_tokens: pass_tokens,
             evaluate_every: 1,
         };
@@ -81,6 +75,7 @@ fn one_step(place: &Place, ready: &Ready, corpus: &Corpus, optimizer: OptimizerC
     let _ = std::fs::remove_dir_all(&adapter);
     let run = OneStep::new(corpus.units.len() as u64, optimizer, pass_tokens);
     train(&run.request(ready, corpus, adapter.clone(), place.path("snapshot")), &mut Silent).unwrap();
+    remove_snapshot(&place.path("snapshot"));
     peft::read(&adapter, &ready.base.config).unwrap().0
 }
 
@@ -188,6 +183,7 @@ fn an_adapter_that_cannot_be_written_is_not_lost() {
     std::fs::remove_file(in_the_way).unwrap();
     request.resume = true;
     let outcome = train(&request, &mut Silent).unwrap();
-    assert!(outcome.resumed && outcome.tokens == 0 && outcome.adapter.path == place.path("deep/out"));
+    remove_snapshot(&place.path("snapshot"));
+    assert!(outcome.resumed && outcome.tokens_per_second == 0.0 && outcome.adapter.path == place.path("deep/out"));
     assert!(!place.path("snapshot").exists());
 }

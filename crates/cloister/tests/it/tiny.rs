@@ -4,9 +4,21 @@
 
 use std::path::{Path, PathBuf};
 
+use cloister::train::{Error, Loss, StepFigures, Watch};
 use serde_json::{Value, json};
 
 use crate::process::{Place, Ran, walk};
+
+/// Watches a run and says nothing.
+pub(crate) struct Silent;
+
+impl Watch for Silent {
+    fn begin(&mut self, _: Option<(u64, u64)>) -> Result<(), Error> {
+        Ok(())
+    }
+    fn step(&mut self, _: StepFigures) {}
+    fn loss(&mut self, _: u64, _: Loss) {}
+}
 
 /// Rows of the tiny bases' embeddings are this wide.
 const HIDDEN: usize = 32;

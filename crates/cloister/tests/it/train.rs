@@ -301,7 +301,7 @@ fn a_full_disk_leaves_no_adapter() {
     let script =
         "trap '' XFSZ; ulimit -f 8; exec \"$0\" train in.jsonl --epsilon 8 --steps 2 --out deep/out --base \"$1\"";
     let ran = Ran::of(place.shell(script).arg(base("tiny_llama")).output().unwrap());
-    refused(&place, ran, 1, "cannot write `deep/out`", "free some space; nothing half-written is left");
+    refused(&place, ran, 1, "cannot write `deep/out.snapshot/state`", "free some space; nothing half-written is left");
     assert_eq!(std::fs::read_dir(place.path("deep")).unwrap().count(), 0);
 }
 

@@ -19,14 +19,20 @@ use crate::sampler::{Sampler, Scheme};
 pub use request::{Adjacency, NoiseLevel, PlanRequest, Sampling, Unit};
 
 const ACCOUNTANT: &str = "PLD (connect-the-dots, pessimistic) and RDP, the smaller of two upper bounds";
-const NOT_COVERED: &[&str] = &[
-    "records about one subject that are spread over several units",
-    "what the base model learnt before, and prompts sent to the trained model",
-    "choices made by looking at this data: hyperparameters, earlier or failed runs, early stopping",
-    "statistics, vocabularies, filters and duplicates computed from this data without noise",
-    "training loss, gradient norms and evaluations on this data, if they are published",
-    "the running time of a step and the memory of the training process",
-];
+const NOT_COVERED_OF_RECORDS: &[&str] = &not_covered("records about one subject that are spread over several units");
+const NOT_COVERED_OF_SUBJECTS: &[&str] =
+    &not_covered("one person under several subject names, and what the records of others say of a person");
+
+const fn not_covered(of_the_unit: &'static str) -> [&'static str; 6] {
+    [
+        of_the_unit,
+        "what the base model learnt before, and prompts sent to the trained model",
+        "choices made by looking at this data: hyperparameters, earlier or failed runs, early stopping",
+        "statistics, vocabularies, filters and duplicates computed from this data without noise",
+        "training loss, gradient norms and evaluations on this data, if they are published",
+        "the running time of a step and the memory of the training process",
+    ]
+}
 const NOT_COVERED_NON_PRIVATE: &[&str] = &["everything: this plan adds no noise and protects nobody"];
 
 /// A privacy plan: fixed before training, immutable.
@@ -107,7 +113,10 @@ impl PrivacyPlan {
             accountant: ACCOUNTANT,
             unit_cap: request.unit_cap,
             sampler: scheme.name(),
-            not_covered: NOT_COVERED,
+            not_covered: match request.unit {
+                Unit::Record => NOT_COVERED_OF_RECORDS,
+                Unit::Subject => NOT_COVERED_OF_SUBJECTS,
+            },
             scheme,
             rdp: RdpCurve::new(&[Phase { q, sigma, steps: 1 }])?,
         })

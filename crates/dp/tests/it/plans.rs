@@ -164,6 +164,11 @@ fn a_request_survives_its_file_and_a_plan_shows_every_decision() {
         assert!(printed.contains(part), "{part} is missing in {printed}");
     }
     assert_eq!(plan.describe().iter().filter(|(name, _)| name == "not covered").count(), plan.not_covered().len());
+    // the records of one subject together are what a plan by subject covers
+    let spread = "records about one subject that are spread over several units";
+    let by_subject = PrivacyPlan::build(&PlanRequest { unit: Unit::Subject, unit_cap: 8, ..request() }).unwrap();
+    assert!(plan.not_covered().contains(&spread) && !by_subject.not_covered().contains(&spread));
+    assert_eq!(plan.not_covered()[1..], by_subject.not_covered()[1..]);
 }
 
 #[test]
