@@ -4,8 +4,9 @@
 //! the kernels rely on its divisibility rules.
 
 use crate::error::{Error, Result};
+use crate::family::{RopeScaling, Rotation, Traits, Variant};
 
-/// Sizes and constants of a Llama-shaped decoder (Touvron et al. 2023).
+/// Sizes and constants of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DecoderConfig {
     /// Width of the residual stream.
@@ -24,12 +25,14 @@ pub struct DecoderConfig {
     pub vocab_size: usize,
     /// Longest sequence, in tokens, that the base was trained for.
     pub context_length: usize,
-    /// Base of the rotary frequencies.
+    /// Base of the (global) rotary frequencies.
     pub rope_theta: f32,
     /// Added to the mean square in RMSNorm.
     pub rms_norm_epsilon: f32,
     /// Whether the output projection is the embedding table.
     pub tied_embeddings: bool,
+    /// What the model computes besides plain Llama.
+    pub variant: Variant,
 }
 
 impl DecoderConfig {
@@ -65,7 +68,44 @@ impl DecoderConfig {
         if !(self.rms_norm_epsilon.is_finite() && self.rms_norm_epsilon >= 0.0) {
             return Err(Error::Config { field: "rms_norm_epsilon", rule: "must be zero or a positive number".into() });
         }
+        self.validate_variant()
+    }
+
+    fn validate_variant(&self) -> Result<()> {
+        let Variant { rope_scaling, local_rope_theta, layers, .. } = &self.variant;
+        let refused = |field, rule: &str| Err(Error::Config { field, rule: rule.into() });
+        if !layers.is_empty() && layers.len() != self.layers {
+            return refused("layers", "must have one rule each");
+        }
+        if layers.iter().any(|layer| layer.window == Some(0)) {
+            return refused("sliding_window", "must be at least 1");
+        }
+        let local = layers.iter().any(|layer| layer.rotation == Rotation::Local);
+        if local && !local_rope_theta.is_some_and(|theta| theta.is_finite() && theta > 0.0) {
+            return refused("local rope_theta", "must be a positive number");
+        }
+        if let RopeScaling::Factors(factors) = rope_scaling
+            && factors.len() != self.head_dim / 2
+        {
+            return refused("rope factors", "must be half as many as a head is wide");
+        }
+        let frequencies = rope_scaling.frequencies(self.rope_theta, self.head_dim);
+        if !frequencies.iter().all(|frequency| frequency.is_finite() && *frequency > 0.0) {
+            return refused("rope scaling", "must leave positive frequencies");
+        }
         Ok(())
+    }
+
+    /// The row of the family.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.variant.family.traits()
+    }
+
+    /// What embeddings are multiplied by: 1 in most families.
+    #[must_use]
+    pub fn embedding_scale(&self) -> f32 {
+        if self.traits().scaled_embedding { (self.hidden_size as f64).sqrt() as f32 } else { 1.0 }
     }
 
     /// Width of all query heads together.

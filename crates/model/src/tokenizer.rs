@@ -66,8 +66,8 @@ impl Tokenizer {
         let id = |key: &str| token_text(&config, key).and_then(|text| inner.token_to_id(text));
         let (bos, pad) = (id("bos_token"), id("pad_token"));
         let mut eos: Vec<u32> = id("eos_token").into_iter().chain(other_eos_ids).collect();
-        let ends = inner.get_added_tokens_decoder();
-        let mut ends: Vec<u32> = ends
+        let added = inner.get_added_tokens_decoder();
+        let mut ends: Vec<u32> = added
             .iter()
             .filter(|(_, token)| token.special && END_TOKENS.contains(&token.content.as_str()))
             .map(|(&id, _)| id)
@@ -76,7 +76,9 @@ impl Tokenizer {
         eos.extend(ends);
         let mut seen = BTreeSet::new();
         eos.retain(|&id| seen.insert(id));
-        let vocab_size = inner.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1);
+        let special = |id: &u32| added.get(id).is_some_and(|token| token.special);
+        let ids = inner.get_vocab(true).into_values().filter(|id| !special(id));
+        let vocab_size = ids.chain(bos).chain(pad).chain(eos.iter().copied()).max().map_or(0, |id| id as usize + 1);
         let framed = inner.encode_fast("", true).map_err(failed)?;
         let frame_bos = bos.is_some() && framed.get_ids().first().copied() == bos;
         let add_bos = bos.is_some() && add_bos.unwrap_or(frame_bos);
@@ -160,7 +162,8 @@ impl Tokenizer {
         &self.eos
     }
 
-    /// One more than the largest id.
+    /// One more than the largest id of a text, or of a token that begins, ends or pads one. Other special tokens may
+    /// lie beyond the embedding of a base: Gemma 3 without vision has such a one for an image.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
         self.vocab_size

@@ -1,11 +1,13 @@
 //! The frozen weights of a base, `[out, in]`, Hugging Face row order, in the precision that was asked for.
 //!
 //! Invariant: query and key rows are in the half-split rotary order of Hugging Face
-//! (GGUF stores them interleaved; the reader undoes that), so one decoder serves both.
+//! (GGUF stores those of some families interleaved; the reader undoes that), so one decoder serves both. Gains of
+//! norms are what a row is multiplied by: what a family leaves out of them in its files has been added.
 
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::kernels::frozen::Frozen;
+use crate::lora::Target;
 
 /// All frozen weights of a decoder.
 pub struct Weights {
@@ -39,6 +41,70 @@ pub struct LayerWeights {
     pub up: Frozen,
     /// `[hidden_size, intermediate_size]`.
     pub down: Frozen,
+    /// What some families have besides.
+    pub extras: Extras,
+}
+
+/// Vectors of a block that plain Llama does not have. Which of them a family has, its traits say.
+#[derive(Default)]
+pub struct Extras {
+    /// `[query_width]`.
+    pub query_bias: Option<Vec<f32>>,
+    /// `[kv_width]`.
+    pub key_bias: Option<Vec<f32>>,
+    /// `[kv_width]`.
+    pub value_bias: Option<Vec<f32>>,
+    /// Gain of every query head, `[head_dim]`. Attention divides its scores by the root of the head's width; where a
+    /// family wants another scale, the rest of it is in this gain.
+    pub query_norm: Option<Vec<f32>>,
+    /// Gain of every key head, `[head_dim]`.
+    pub key_norm: Option<Vec<f32>>,
+    /// Gain on the attention's output, `[hidden_size]`.
+    pub post_attention_norm: Option<Vec<f32>>,
+    /// Gain on the feed-forward block's output, `[hidden_size]`.
+    pub post_mlp_norm: Option<Vec<f32>>,
+}
+
+impl Extras {
+    /// The bias of a linear layer.
+    pub(crate) fn bias(&self, target: Target) -> Option<&[f32]> {
+        match target {
+            Target::Query => self.query_bias.as_deref(),
+            Target::Key => self.key_bias.as_deref(),
+            Target::Value => self.value_bias.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn vectors(&self) -> impl Iterator<Item = &Vec<f32>> {
+        let Self { query_bias, key_bias, value_bias, query_norm, key_norm, post_attention_norm, post_mlp_norm } = self;
+        let all = [query_bias, key_bias, value_bias, query_norm, key_norm, post_attention_norm, post_mlp_norm];
+        all.into_iter().flatten()
+    }
+
+    fn validate(&self, index: usize, config: &DecoderConfig) -> Result<()> {
+        let traits = config.traits();
+        let (hidden, head) = (config.hidden_size, config.head_dim);
+        let expected = [
+            ("query bias", &self.query_bias, traits.biases, config.query_width()),
+            ("key bias", &self.key_bias, traits.biases, config.kv_width()),
+            ("value bias", &self.value_bias, traits.biases, config.kv_width()),
+            ("query norm", &self.query_norm, traits.head_norms, head),
+            ("key norm", &self.key_norm, traits.head_norms, head),
+            ("post-attention norm", &self.post_attention_norm, traits.post_norms, hidden),
+            ("post-feed-forward norm", &self.post_mlp_norm, traits.post_norms, hidden),
+        ];
+        for (name, data, wanted, size) in expected {
+            let name = format!("layer {index} {name}");
+            match data {
+                Some(data) if wanted => vector(&name, data, size)?,
+                None if !wanted => {}
+                Some(_) => return Err(Error::Tensor { name, problem: "has no place in this family".into() }),
+                None => return Err(Error::Tensor { name, problem: "is missing".into() }),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Weights {
@@ -80,6 +146,7 @@ impl Weights {
             for (name, data, shape) in matrices {
                 matrix(&format!("layer {index} {name}"), data, shape)?;
             }
+            layer.extras.validate(index, config)?;
         }
         Ok(())
     }
@@ -90,7 +157,8 @@ impl Weights {
     #[must_use]
     pub fn len(&self) -> usize {
         let norms = self.layers.iter().map(|layer| layer.attention_norm.len() + layer.mlp_norm.len()).sum::<usize>();
-        self.matrices().map(Frozen::len).sum::<usize>() + norms + self.final_norm.len()
+        let extras = self.layers.iter().flat_map(|layer| layer.extras.vectors()).map(Vec::len).sum::<usize>();
+        self.matrices().map(Frozen::len).sum::<usize>() + norms + extras + self.final_norm.len()
     }
 
     /// Whether there is no value at all.

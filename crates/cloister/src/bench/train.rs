@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use cloister_dp::{NoiseLevel, Optimizer, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
 use cloister_model::{
-    Decoder, DecoderConfig, Example, Frozen, LayerWeights, Lora, LoraSpec, Precision, SplitMix64, Weights, Workspace,
+    Decoder, DecoderConfig, Example, Extras, Frozen, LayerWeights, Lora, LoraSpec, Precision, SplitMix64, Variant,
+    Weights, Workspace,
 };
 
 use crate::train::Error;
@@ -55,6 +56,7 @@ pub fn shape() -> DecoderConfig {
         rope_theta: 100_000.0,
         rms_norm_epsilon: 1e-5,
         tied_embeddings: true,
+        variant: Variant::default(),
     }
 }
 
@@ -145,6 +147,7 @@ fn generated(config: &DecoderConfig, precision: Precision, numbers: &mut SplitMi
             gate: matrix(inner, hidden),
             up: matrix(inner, hidden),
             down: matrix(hidden, inner),
+            extras: Extras::default(),
         })
         .collect();
     Weights { embedding: matrix(config.vocab_size, hidden), layers, final_norm: vec![1.0; hidden], head: None }

@@ -250,7 +250,9 @@ fn model(error: &cloister_model::Error) -> Advice {
             _ => bare(Exit::Failed),
         },
         E::Format { .. } => advice(Exit::Usage, "the file is damaged or cut short: pull the base again"),
-        E::Unsupported { what: "architecture", .. } => advice(Exit::Usage, "supported: models of the Llama family"),
+        E::Unsupported { what: "architecture", .. } => {
+            advice(Exit::Usage, format!("supported families: {}", cloister_model::Family::names()))
+        }
         E::Unsupported { what: "LoRA target", .. } => {
             advice(Exit::Usage, "--targets takes qv, all, or a list of q, k, v, o, gate, up, down")
         }

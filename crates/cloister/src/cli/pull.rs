@@ -10,9 +10,9 @@ use crate::pull::{Home, ManifestFile, Sources, Trust, known_names, pull};
 
 /// Arguments of `pull`.
 #[derive(clap::Args)]
-#[command(after_help = "Known names have pinned digests. A hub id takes config, tokenizer and *.safetensors, never a \
-                        pickle.\nEnvironment: PIP_INDEX_URL, HF_ENDPOINT, HF_HOME, HF_TOKEN (or the hub's token file), \
-                        SSL_CERT_FILE, HTTPS_PROXY, CLOISTER_HOME.")]
+#[command(after_help = format!("Known names have pinned digests. A hub id takes config, tokenizer and *.safetensors, never \
+                        a pickle.\nFamilies: {}.\nEnvironment: PIP_INDEX_URL, HF_ENDPOINT, HF_HOME, HF_TOKEN (or the \
+                        hub's token file), SSL_CERT_FILE, HTTPS_PROXY, CLOISTER_HOME.", cloister_model::Family::names()))]
 pub(super) struct Args {
     /// A known name, such as smollm2-135m-instruct-q4, or a hub id `organisation/model`
     #[arg(value_name = "NAME", required_unless_present = "list")]

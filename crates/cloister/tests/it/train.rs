@@ -207,7 +207,7 @@ fn a_base_that_cannot_be_trained_on_is_refused() {
         [b"GGUF", &counts[..], &text("general.architecture"), &8u32.to_le_bytes(), &text(architecture)].concat()
     };
     place.file("other.gguf", gguf("mamba"));
-    refused(&place, on("other.gguf"), 2, "unsupported architecture: `mamba`", "Llama family");
+    refused(&place, on("other.gguf"), 2, "unsupported architecture: `mamba`", "Qwen3, Gemma 3 (text)");
     let whole = gguf("llama");
     for length in [0, 3, 20, whole.len() - 1] {
         place.file("cut.gguf", &whole[..length]);

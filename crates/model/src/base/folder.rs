@@ -14,12 +14,13 @@ use sha2::{Digest, Sha256};
 use crate::base::dequant::TensorType;
 use crate::base::gguf::printable;
 use crate::base::mmap::Mapping;
+use crate::base::settings::{self, Shape};
 use crate::base::{Base, BaseIdentity, fill, finite, hex, plain_name, template};
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::kernels::frozen::{Frozen, Precision};
 use crate::tokenizer::{SpecialTokens, Tokenizer};
-use crate::weights::{LayerWeights, Weights};
+use crate::weights::{Extras, LayerWeights, Weights};
 
 const MOST_SHARDS: usize = 1000;
 const LARGEST_SETTINGS_BYTES: u64 = 256 << 20;
@@ -31,8 +32,9 @@ const LARGEST_SETTINGS_BYTES: u64 = 256 << 20;
 pub(crate) fn open(folder: &Path, precision: Precision) -> Result<(Base, Weights)> {
     let mut files = Files { folder, digests: BTreeMap::new() };
     let settings = files.object("config.json")?.ok_or_else(|| malformed(folder, "has no config.json"))?;
-    let config = config(&settings)?;
-    let (weights, tensor_types) = weights(&mut files, &config, precision)?;
+    let shape = settings::read(&settings)?;
+    let (weights, tensor_types) = weights(&mut files, &shape, precision)?;
+    let (config, _) = shape;
     let tokenizer = tokenizer(&mut files, &settings)?;
     let template = match files.text("chat_template.jinja")? {
         Some(source) => Some(template(&source, &tokenizer)?),
@@ -95,93 +97,10 @@ fn malformed(folder: &Path, problem: impl Into<String>) -> Error {
     Error::Format { format: "safetensors", path: folder.to_path_buf(), problem: problem.into() }
 }
 
-/// Reads the shape with the defaults of `transformers`' `LlamaConfig`, and refuses what the decoder does not
-/// compute.
-fn config(settings: &Map<String, Value>) -> Result<DecoderConfig> {
-    let given = |key: &str| settings.get(key).filter(|value| !value.is_null());
-    let model_type = given("model_type").and_then(Value::as_str);
-    let architectures = given("architectures").and_then(Value::as_array);
-    let is_llama = match architectures {
-        Some(names) => names.iter().any(|name| name == "LlamaForCausalLM"),
-        None => model_type == Some("llama"),
-    };
-    if !is_llama || model_type.is_some_and(|name| name != "llama") {
-        let named = architectures.and_then(|names| names.first()?.as_str()).or(model_type);
-        return Err(Error::Unsupported { what: "architecture", value: printable(named.unwrap_or("none")) });
-    }
-    refuse_variants(settings)?;
-    let size = |field: &'static str, key: &str| -> Result<Option<usize>> {
-        let Some(value) = given(key) else { return Ok(None) };
-        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-        number.map(Some).ok_or_else(|| Error::Config { field, rule: "is not a whole number".into() })
-    };
-    let needed = |field: &'static str, key: &str| {
-        size(field, key)?.ok_or_else(|| Error::Config { field, rule: "is missing".into() })
-    };
-    let number = |field: &'static str, value: Option<&Value>, default: f64| match value {
-        None => Ok(default as f32),
-        Some(value) => value
-            .as_f64()
-            .map(|number| number as f32)
-            .ok_or_else(|| Error::Config { field, rule: "is not a number".into() }),
-    };
-    let hidden_size = needed("hidden_size", "hidden_size")?;
-    let heads = needed("heads", "num_attention_heads")?;
-    let head_dim = match size("head_dim", "head_dim")? {
-        Some(width) => width,
-        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
-        None => return Err(Error::Config { field: "head_dim", rule: "does not follow from the sizes given".into() }),
-    };
-    let rope = given("rope_theta").or_else(|| given("rope_parameters")?.get("rope_theta"));
-    let config = DecoderConfig {
-        hidden_size,
-        intermediate_size: needed("intermediate_size", "intermediate_size")?,
-        layers: needed("layers", "num_hidden_layers")?,
-        heads,
-        kv_heads: size("kv_heads", "num_key_value_heads")?.unwrap_or(heads),
-        head_dim,
-        vocab_size: needed("vocab_size", "vocab_size")?,
-        context_length: size("context_length", "max_position_embeddings")?.unwrap_or(2048),
-        rope_theta: number("rope_theta", rope, 10_000.0)?,
-        rms_norm_epsilon: number("rms_norm_epsilon", given("rms_norm_eps"), 1e-6)?,
-        tied_embeddings: given("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
-    };
-    config.validate()?;
-    Ok(config)
-}
-
-fn refuse_variants(settings: &Map<String, Value>) -> Result<()> {
-    let given = |key: &str| settings.get(key).filter(|value| !value.is_null());
-    for key in ["attention_bias", "mlp_bias", "quantization_config", "sliding_window"] {
-        if given(key).is_some_and(|value| value != &Value::Bool(false)) {
-            return Err(Error::Unsupported { what: "setting", value: key.into() });
-        }
-    }
-    if given("partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0)) {
-        return Err(Error::Unsupported { what: "setting", value: "partial_rotary_factor".into() });
-    }
-    match given("hidden_act").map_or(Some("silu"), Value::as_str) {
-        Some("silu" | "swish") => {}
-        other => {
-            let value = printable(other.unwrap_or("not a name"));
-            return Err(Error::Unsupported { what: "activation", value });
-        }
-    }
-    for key in ["rope_scaling", "rope_parameters"] {
-        let Some(scaling) = given(key) else { continue };
-        let kind = scaling.get("rope_type").or_else(|| scaling.get("type")).and_then(Value::as_str);
-        let plain = kind == Some("default") || key == "rope_parameters" && kind.is_none();
-        if !plain || scaling.get("partial_rotary_factor").is_some_and(|factor| factor.as_f64() != Some(1.0)) {
-            return Err(Error::Unsupported { what: "rope scaling", value: printable(kind.unwrap_or("unnamed")) });
-        }
-    }
-    Ok(())
-}
-
 /// Which file holds each tensor, then all of them.
 fn weights(
     files: &mut Files<'_>,
-    config: &DecoderConfig,
+    (config, query_gain): &Shape,
     precision: Precision,
 ) -> Result<(Weights, Vec<(String, usize)>)> {
     let names = shards(files)?;
@@ -211,7 +130,7 @@ fn weights(
     }
     tensors.refuse_strangers(config)?;
     let types = tensors.types.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
-    Ok((tensors.read(config, precision)?, types))
+    Ok((tensors.read(config, *query_gain, precision)?, types))
 }
 
 /// Names of the weight files.
@@ -261,19 +180,29 @@ const HEAD: &str = "lm_head.weight";
 impl Tensors<'_> {
     fn refuse_strangers(&self, config: &DecoderConfig) -> Result<()> {
         const BLOCK: [&str; 9] = [
-            "input_layernorm",
-            "self_attn.q_proj",
-            "self_attn.k_proj",
-            "self_attn.v_proj",
-            "self_attn.o_proj",
-            "post_attention_layernorm",
-            "mlp.gate_proj",
-            "mlp.up_proj",
-            "mlp.down_proj",
+            "input_layernorm.weight",
+            "self_attn.q_proj.weight",
+            "self_attn.k_proj.weight",
+            "self_attn.v_proj.weight",
+            "self_attn.o_proj.weight",
+            "post_attention_layernorm.weight",
+            "mlp.gate_proj.weight",
+            "mlp.up_proj.weight",
+            "mlp.down_proj.weight",
         ];
+        const BIASES: [&str; 3] = ["self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"];
+        const HEAD_NORMS: [&str; 2] = ["self_attn.q_norm.weight", "self_attn.k_norm.weight"];
+        const POST_NORMS: [&str; 2] = ["pre_feedforward_layernorm.weight", "post_feedforward_layernorm.weight"];
+        let traits = config.traits();
+        let mut block = BLOCK.to_vec();
+        for (present, names) in
+            [(traits.biases, &BIASES[..]), (traits.head_norms, &HEAD_NORMS), (traits.post_norms, &POST_NORMS)]
+        {
+            block.extend(names.iter().filter(|_| present));
+        }
         let mut known: BTreeSet<String> = [EMBEDDING, FINAL_NORM, HEAD].map(String::from).into();
         for layer in 0..config.layers {
-            known.extend(BLOCK.iter().map(|name| format!("model.layers.{layer}.{name}.weight")));
+            known.extend(block.iter().map(|name| format!("model.layers.{layer}.{name}")));
             // Written by old versions; it follows from the config.
             known.insert(format!("model.layers.{layer}.self_attn.rotary_emb.inv_freq"));
         }
@@ -283,12 +212,25 @@ impl Tensors<'_> {
         }
     }
 
-    fn read(&self, config: &DecoderConfig, precision: Precision) -> Result<Weights> {
+    fn read(&self, config: &DecoderConfig, query_gain: f32, precision: Precision) -> Result<Weights> {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let (query, kv) = (config.query_width(), config.kv_width());
+        let traits = config.traits();
+        let gain = |name: &str, size: usize, factor: f32| -> Result<Vec<f32>> {
+            let mut gain = self.vector(name, size)?;
+            gain.iter_mut().for_each(|value| *value = (*value + traits.gain_offset) * factor);
+            Ok(gain)
+        };
         let layer = |index: usize| -> Result<LayerWeights> {
             let named = |name: &str| format!("model.layers.{index}.{name}.weight");
-            let norm = |name: &str| self.vector(&named(name), hidden);
+            let norm = |name: &str| gain(&named(name), hidden, 1.0);
+            let head_norm =
+                |name: &str, factor| traits.head_norms.then(|| gain(&named(name), config.head_dim, factor)).transpose();
+            let post_norm = |name: &str| traits.post_norms.then(|| norm(name)).transpose();
+            let bias = |name: &str, size| {
+                let name = format!("model.layers.{index}.{name}.bias");
+                traits.biases.then(|| self.vector(&name, size)).transpose()
+            };
             let matrix = |name: &str, output, input| self.matrix(&named(name), (output, input), precision);
             Ok(LayerWeights {
                 attention_norm: norm("input_layernorm")?,
@@ -296,17 +238,29 @@ impl Tensors<'_> {
                 key: matrix("self_attn.k_proj", kv, hidden)?,
                 value: matrix("self_attn.v_proj", kv, hidden)?,
                 output: matrix("self_attn.o_proj", hidden, query)?,
-                mlp_norm: norm("post_attention_layernorm")?,
+                mlp_norm: match traits.post_norms {
+                    true => norm("pre_feedforward_layernorm")?,
+                    false => norm("post_attention_layernorm")?,
+                },
                 gate: matrix("mlp.gate_proj", inner, hidden)?,
                 up: matrix("mlp.up_proj", inner, hidden)?,
                 down: matrix("mlp.down_proj", hidden, inner)?,
+                extras: Extras {
+                    query_bias: bias("self_attn.q_proj", query)?,
+                    key_bias: bias("self_attn.k_proj", kv)?,
+                    value_bias: bias("self_attn.v_proj", kv)?,
+                    query_norm: head_norm("self_attn.q_norm", query_gain)?,
+                    key_norm: head_norm("self_attn.k_norm", 1.0)?,
+                    post_attention_norm: post_norm("post_attention_layernorm")?,
+                    post_mlp_norm: post_norm("post_feedforward_layernorm")?,
+                },
             })
         };
         let table = (config.vocab_size, hidden);
         Ok(Weights {
             embedding: self.matrix(EMBEDDING, table, precision)?,
             layers: (0..config.layers).into_par_iter().map(layer).collect::<Result<_>>()?,
-            final_norm: self.vector(FINAL_NORM, hidden)?,
+            final_norm: gain(FINAL_NORM, hidden, 1.0)?,
             head: if config.tied_embeddings { None } else { Some(self.matrix(HEAD, table, precision)?) },
         })
     }

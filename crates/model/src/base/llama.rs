@@ -1,84 +1,50 @@
-//! A Llama-shaped decoder out of a GGUF file: config and weights.
+//! The weights of a decoder out of a GGUF file.
 //!
-//! Invariants: every tensor of the file is used, or the file is refused; whatever would change the arithmetic
-//! (rope scaling, biases, experts, logit scales) is refused rather than ignored. Rows of the query and key
-//! projections are put back into Hugging Face's half-split order: llama.cpp's converter
-//! (`convert_hf_to_gguf.py`, `LlamaModel.permute`) stores them interleaved.
+//! Invariants: every tensor of the file is used, or the file is refused. Where the family has them interleaved, rows
+//! of the query and key projections are put back into Hugging Face's half-split order (llama.cpp's converter,
+//! `LlamaModel.permute`). Gains of norms are stored as they are applied, whatever the family.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use crate::base::dequant::dequantise;
 use crate::base::gguf::{Gguf, Tensor, printable};
+use crate::base::settings::Shape;
 use crate::base::{fill, finite};
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::kernels::frozen::{Frozen, Precision};
-use crate::weights::{LayerWeights, Weights};
-
-/// Reads the shape, and refuses what the decoder does not compute.
-///
-/// # Errors
-/// [`Error::Unsupported`], [`Error::Format`] for a missing or ill-typed key, [`Error::Config`].
-pub(crate) fn config(file: &Gguf<'_>) -> Result<DecoderConfig> {
-    let architecture =
-        file.text("general.architecture")?.ok_or_else(|| file.problem("has no `general.architecture`"))?;
-    if architecture != "llama" {
-        return Err(Error::Unsupported { what: "architecture", value: printable(architecture) });
-    }
-    refuse_variants(file)?;
-    let size = |key: &str| -> Result<usize> {
-        let key = format!("llama.{key}");
-        file.size(&key)?.ok_or_else(|| file.problem(format!("has no `{key}`")))
-    };
-    let hidden_size = size("embedding_length")?;
-    let heads = size("attention.head_count")?;
-    let head_dim = match file.size("llama.attention.key_length")? {
-        Some(length) => length,
-        None if heads > 0 && hidden_size.is_multiple_of(heads) => hidden_size / heads,
-        None => return Err(Error::Config { field: "head_dim", rule: "does not follow from the sizes given".into() }),
-    };
-    same(file, "llama.attention.value_length", head_dim, "value width")?;
-    same(file, "llama.rope.dimension_count", head_dim, "partial rotary width")?;
-    let vocab_size = embedding_rows(file)?;
-    same(file, "llama.vocab_size", vocab_size, "padded vocabulary")?;
-    let epsilon = file
-        .number("llama.attention.layer_norm_rms_epsilon")?
-        .ok_or_else(|| file.problem("has no `llama.attention.layer_norm_rms_epsilon`"))?;
-    let config = DecoderConfig {
-        hidden_size,
-        intermediate_size: size("feed_forward_length")?,
-        layers: size("block_count")?,
-        heads,
-        kv_heads: file.size("llama.attention.head_count_kv")?.unwrap_or(heads),
-        head_dim,
-        vocab_size,
-        context_length: size("context_length")?,
-        rope_theta: file.number("llama.rope.freq_base")?.unwrap_or(10_000.0) as f32,
-        rms_norm_epsilon: epsilon as f32,
-        tied_embeddings: !file.tensors().contains_key("output.weight"),
-    };
-    config.validate()?;
-    Ok(config)
-}
+use crate::weights::{Extras, LayerWeights, Weights};
 
 /// Reads all weights into `precision`, in parallel.
 ///
 /// # Errors
 /// [`Error::Tensor`] for a missing tensor, a wrong shape or a value that is not finite;
 /// [`Error::Unsupported`] for a tensor that this decoder has no place for.
-pub(crate) fn weights(file: &Gguf<'_>, config: &DecoderConfig, precision: Precision) -> Result<Weights> {
+pub(crate) fn weights(file: &Gguf<'_>, (config, query_gain): &Shape, precision: Precision) -> Result<Weights> {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let (query, kv) = (config.query_width(), config.kv_width());
+    let traits = config.traits();
     refuse_strangers(file, config)?;
     let layer = |index: usize| -> Result<LayerWeights> {
         let named = |name: &str| format!("blk.{index}.{name}.weight");
         let norm = |name: &str| read(file, &named(name), &[hidden]);
         let matrix = |name: &str, output, input| matrix(file, &named(name), (output, input), precision);
         let rotated = |name: &str, heads, output| -> Result<Frozen> {
+            if !traits.interleaved {
+                return matrix(name, output, hidden);
+            }
             let values = half_split(read(file, &named(name), &[hidden, output])?, heads, hidden);
             Ok(Frozen::new(&values, output, hidden, precision))
+        };
+        let head_norm = |name: &str, factor: f32| -> Result<Option<Vec<f32>>> {
+            let gain = traits.head_norms.then(|| read(file, &named(name), &[config.head_dim])).transpose()?;
+            Ok(gain.map(|gain| gain.into_iter().map(|value| value * factor).collect()))
+        };
+        let post_norm = |name: &str| traits.post_norms.then(|| norm(name)).transpose();
+        let bias = |name: &str, size| {
+            let name = format!("blk.{index}.{name}.bias");
+            traits.biases.then(|| read(file, &name, &[size])).transpose()
         };
         Ok(LayerWeights {
             attention_norm: norm("attn_norm")?,
@@ -90,6 +56,15 @@ pub(crate) fn weights(file: &Gguf<'_>, config: &DecoderConfig, precision: Precis
             gate: matrix("ffn_gate", inner, hidden)?,
             up: matrix("ffn_up", inner, hidden)?,
             down: matrix("ffn_down", hidden, inner)?,
+            extras: Extras {
+                query_bias: bias("attn_q", query)?,
+                key_bias: bias("attn_k", kv)?,
+                value_bias: bias("attn_v", kv)?,
+                query_norm: head_norm("attn_q_norm", *query_gain)?,
+                key_norm: head_norm("attn_k_norm", 1.0)?,
+                post_attention_norm: post_norm("post_attention_norm")?,
+                post_mlp_norm: post_norm("post_ffw_norm")?,
+            },
         })
     };
     let table = (config.vocab_size, hidden);
@@ -114,76 +89,37 @@ pub(crate) fn tensor_types(file: &Gguf<'_>) -> Vec<(String, usize)> {
     counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-/// Keys that llama.cpp writes for variants of the architecture, each with the value that means "plain".
-fn refuse_variants(file: &Gguf<'_>) -> Result<()> {
-    let refuse = |what, key: &str| Err(Error::Unsupported { what, value: key.to_owned() });
-    if let Some(kind) = file.text("llama.rope.scaling.type")?
-        && kind != "none"
-    {
-        return Err(Error::Unsupported { what: "rope scaling", value: printable(kind) });
-    }
-    let plain = [
-        ("llama.rope.scale_linear", 1.0),
-        ("llama.rope.scaling.factor", 1.0),
-        ("llama.expert_count", 0.0),
-        ("llama.attention.sliding_window", 0.0),
-        ("llama.attention.clamp_kqv", 0.0),
-        ("llama.logit_scale", 1.0),
-        ("llama.embedding_scale", 1.0),
-        ("llama.residual_scale", 1.0),
-        ("llama.attention.scale", f64::NAN),
-        ("llama.attn_logit_softcapping", 0.0),
-        ("llama.final_logit_softcapping", 0.0),
-    ];
-    for (key, value) in plain {
-        if file.number(key)?.is_some_and(|number| number != value) {
-            return refuse("setting", key);
-        }
-    }
-    if file.flag("llama.attention.causal")? == Some(false) {
-        return refuse("setting", "llama.attention.causal");
-    }
-    if file.flag("llama.use_parallel_residual")? == Some(true) {
-        return refuse("setting", "llama.use_parallel_residual");
-    }
-    if let Some(tensor) = file.tensors().get("rope_freqs.weight")
-        && dequantise(tensor.kind, tensor.bytes).iter().any(|&factor| factor != 1.0)
-    {
-        return Err(Error::Unsupported { what: "rope scaling", value: "rope_freqs.weight".into() });
-    }
-    Ok(())
-}
-
-/// Refuses tensors that [`weights`] would leave out, such as biases and experts.
+/// Refuses tensors that [`weights`] would leave out, such as biases of other families, and experts.
 fn refuse_strangers(file: &Gguf<'_>, config: &DecoderConfig) -> Result<()> {
-    const BLOCK: [&str; 9] =
-        ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"];
+    const BLOCK: [&str; 9] = [
+        "attn_norm.weight",
+        "attn_q.weight",
+        "attn_k.weight",
+        "attn_v.weight",
+        "attn_output.weight",
+        "ffn_norm.weight",
+        "ffn_gate.weight",
+        "ffn_up.weight",
+        "ffn_down.weight",
+    ];
+    const BIASES: [&str; 3] = ["attn_q.bias", "attn_k.bias", "attn_v.bias"];
+    const HEAD_NORMS: [&str; 2] = ["attn_q_norm.weight", "attn_k_norm.weight"];
+    const POST_NORMS: [&str; 2] = ["post_attention_norm.weight", "post_ffw_norm.weight"];
+    let traits = config.traits();
+    let mut block = BLOCK.to_vec();
+    for (present, names) in
+        [(traits.biases, &BIASES[..]), (traits.head_norms, &HEAD_NORMS), (traits.post_norms, &POST_NORMS)]
+    {
+        block.extend(names.iter().filter(|_| present));
+    }
     let mut known: BTreeSet<String> =
         ["token_embd.weight", "output_norm.weight", "output.weight", "rope_freqs.weight"].map(String::from).into();
     for layer in 0..config.layers {
-        known.extend(BLOCK.iter().map(|name| format!("blk.{layer}.{name}.weight")));
+        known.extend(block.iter().map(|name| format!("blk.{layer}.{name}")));
     }
     match file.tensors().keys().find(|&&name| !known.contains(name)) {
         None => Ok(()),
         Some(name) => Err(Error::Unsupported { what: "tensor", value: printable(name) }),
-    }
-}
-
-fn same(file: &Gguf<'_>, key: &str, expected: usize, what: &'static str) -> Result<()> {
-    match file.size(key)? {
-        Some(value) if value != expected => {
-            Err(Error::Unsupported { what, value: format!("{value}, expected {expected}") })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn embedding_rows(file: &Gguf<'_>) -> Result<usize> {
-    let tensor = file.tensors().get("token_embd.weight");
-    match tensor.map(|tensor| tensor.dimensions.as_slice()) {
-        Some(&[_, rows]) => Ok(rows),
-        Some(_) => Err(Error::Tensor { name: "token_embd.weight".into(), problem: "is not a matrix".into() }),
-        None => Err(Error::Tensor { name: "token_embd.weight".into(), problem: "is missing".into() }),
     }
 }
 
@@ -193,7 +129,7 @@ fn matrix(file: &Gguf<'_>, name: &str, (output, input): (usize, usize), precisio
     fill(name, tensor.kind, tensor.bytes, (output, input), precision)
 }
 
-fn read(file: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+pub(super) fn read(file: &Gguf<'_>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let tensor = tensor(file, name, shape)?;
     finite(name, tensor.kind, tensor.bytes)
 }

@@ -7,7 +7,9 @@ pub(crate) mod dequant;
 mod folder;
 pub(crate) mod gguf;
 mod llama;
+mod metadata;
 pub(crate) mod mmap;
+mod settings;
 mod vocabulary;
 
 use std::path::Path;
@@ -73,9 +75,10 @@ impl Base {
 fn open_gguf(path: &Path, precision: Precision) -> Result<(Base, Weights)> {
     let mapping = mmap::Mapping::open(path)?;
     let file = gguf::Gguf::parse(&mapping, path)?;
-    let config = llama::config(&file)?;
+    let shape = metadata::shape(&file)?;
     let (sha256, weights) =
-        rayon::join(|| hex(&Sha256::digest(&mapping[..])), || llama::weights(&file, &config, precision));
+        rayon::join(|| hex(&Sha256::digest(&mapping[..])), || llama::weights(&file, &shape, precision));
+    let (config, _) = shape;
     let tokenizer = vocabulary::tokenizer(&file, config.context_length)?;
     let template = match file.text("tokenizer.chat_template")? {
         Some(source) => Some(template(source, &tokenizer)?),

@@ -99,6 +99,8 @@ fn byte_level(file: &Gguf<'_>, vocabulary: Map<String, Value>) -> Result<Value> 
             (json!({"type": "Sequence", "pretokenizers": [digits, gpt2]}), Value::Null)
         }
         pre if is_llama3(pre) => (split(LLAMA3_SPLIT), Value::Null),
+        // SmolLM3: splits as Llama 3, but merges a word that is a token as a whole like any other.
+        Some("smaug-bpe") => (split(LLAMA3_SPLIT), Value::Null),
         Some("qwen2" | "deepseek-r1-qwen") => (split(QWEN2_SPLIT), json!({"type": "NFC"})),
         other => {
             let value = printable(other.unwrap_or("none"));

@@ -13,6 +13,7 @@ use crate::config::DecoderConfig;
 use crate::decoder::ExampleLoss;
 use crate::error::Result;
 use crate::example::Example;
+use crate::family::{Activation, RopeScaling, Rotation};
 use crate::kernels::frozen::Frozen;
 use crate::lora::{Lora, Target};
 use crate::weights::Weights;
@@ -31,6 +32,12 @@ struct Layer {
     attention_norm: Tensor,
     mlp_norm: Tensor,
     linear: Vec<Tensor>,
+    /// As `linear`.
+    biases: Vec<Option<Tensor>>,
+    query_norm: Option<Tensor>,
+    key_norm: Option<Tensor>,
+    post_attention_norm: Option<Tensor>,
+    post_mlp_norm: Option<Tensor>,
 }
 
 /// The factors of one batch, replicated: `A: [examples, rank, in]`, `B: [examples, out, rank]` for each slot.
@@ -63,10 +70,17 @@ impl Composed {
                 matrix(&layer.up)?,
                 matrix(&layer.down)?,
             ];
+            let optional = |data: Option<&[f32]>| -> Result<Option<Tensor>> { Ok(data.map(vector).transpose()?) };
+            let extras = &layer.extras;
             layers.push(Layer {
                 attention_norm: vector(&layer.attention_norm)?,
                 mlp_norm: vector(&layer.mlp_norm)?,
                 linear,
+                biases: Target::ALL.into_iter().map(|t| optional(extras.bias(t))).collect::<Result<_>>()?,
+                query_norm: optional(extras.query_norm.as_deref())?,
+                key_norm: optional(extras.key_norm.as_deref())?,
+                post_attention_norm: optional(extras.post_attention_norm.as_deref())?,
+                post_mlp_norm: optional(extras.post_mlp_norm.as_deref())?,
             });
         }
         let final_norm = vector(&weights.final_norm)?;
@@ -144,12 +158,23 @@ impl Composed {
         let config = &self.config;
         let (heads, kv_heads, dim) = (config.heads, config.kv_heads, config.head_dim);
         let epsilon = f64::from(config.rms_norm_epsilon);
-        let (cos, sin) = ops::rope_table(length, dim, config.rope_theta, &self.device)?;
+        let table =
+            |scaling: &RopeScaling, theta| ops::rope_table(length, &scaling.frequencies(theta, dim), &self.device);
+        let global = table(&config.variant.rope_scaling, config.rope_theta)?;
+        let local = config.variant.local_rope_theta.map(|theta| table(&RopeScaling::None, theta)).transpose()?;
+        let norm_if = |x: Tensor, gain: &Option<Tensor>| match gain {
+            Some(gain) => ops::rms_norm(&x, gain, epsilon),
+            None => Ok(x),
+        };
         let mut x =
             self.embedding.index_select(&ids.flatten_all()?, 0)?.reshape((batch, length, config.hidden_size))?;
+        x = (x * f64::from(config.embedding_scale()))?;
         for (index, layer) in self.layers.iter().enumerate() {
             let project = |x: &Tensor, target: Target| -> Result<Tensor> {
-                let y = ops::linear(x, &layer.linear[target as usize])?;
+                let mut y = ops::linear(x, &layer.linear[target as usize])?;
+                if let Some(bias) = &layer.biases[target as usize] {
+                    y = y.broadcast_add(bias)?;
+                }
                 let Some((lora, replicated)) = lora.zip(replicated) else { return Ok(y) };
                 let Some(column) = lora.spec.targets.iter().position(|&t| t == target) else { return Ok(y) };
                 let (a, b) = &replicated.factors[index * lora.spec.targets.len() + column];
@@ -157,15 +182,29 @@ impl Composed {
             };
             let normed = ops::rms_norm(&x, &layer.attention_norm, epsilon)?;
             let split = |y: Tensor, heads: usize| y.reshape((batch, length, heads, dim))?.transpose(1, 2)?.contiguous();
-            let q = ops::rope(&split(project(&normed, Target::Query)?, heads)?, &cos, &sin)?;
-            let k = ops::rope(&split(project(&normed, Target::Key)?, kv_heads)?, &cos, &sin)?;
+            let rule = config.variant.layer(index);
+            let table = match rule.rotation {
+                Rotation::Global => Some(&global),
+                Rotation::Local => local.as_ref(),
+                Rotation::None => None,
+            };
+            let rotated = |x: Tensor| match table {
+                Some((cos, sin)) => ops::rope(&x, cos, sin),
+                None => Ok(x),
+            };
+            let q = norm_if(split(project(&normed, Target::Query)?, heads)?, &layer.query_norm)?;
+            let k = norm_if(split(project(&normed, Target::Key)?, kv_heads)?, &layer.key_norm)?;
             let v = split(project(&normed, Target::Value)?, kv_heads)?;
-            let attended = ops::attention(&q, &k, &v)?;
+            let attended = ops::attention(&rotated(q)?, &rotated(k)?, &v, rule.window)?;
             let rows = attended.transpose(1, 2)?.contiguous()?.reshape((batch, length, heads * dim))?;
-            x = (x + project(&rows, Target::Output)?)?;
+            x = (x + norm_if(project(&rows, Target::Output)?, &layer.post_attention_norm)?)?;
             let normed = ops::rms_norm(&x, &layer.mlp_norm, epsilon)?;
-            let inner = ops::swiglu(&project(&normed, Target::Gate)?, &project(&normed, Target::Up)?)?;
-            x = (x + project(&inner, Target::Down)?)?;
+            let (gate, up) = (project(&normed, Target::Gate)?, project(&normed, Target::Up)?);
+            let inner = match config.traits().activation {
+                Activation::Silu => ops::swiglu(&gate, &up)?,
+                Activation::GeluTanh => ops::geglu(&gate, &up)?,
+            };
+            x = (x + norm_if(project(&inner, Target::Down)?, &layer.post_mlp_norm)?)?;
         }
         ops::linear(&ops::rms_norm(&x, &self.final_norm, epsilon)?, &self.head)
     }

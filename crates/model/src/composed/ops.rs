@@ -27,11 +27,9 @@ pub fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f64) -> Result<Tensor> {
     Ok(normed.broadcast_mul(gain)?)
 }
 
-/// Cosines and sines, `[length, head_dim / 2]` each.
-pub fn rope_table(length: usize, head_dim: usize, theta: f32, device: &Device) -> Result<(Tensor, Tensor)> {
-    let half = head_dim / 2;
-    let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32)).collect();
-    let frequencies = Tensor::from_vec(frequencies, (1, half), device)?;
+/// Cosines and sines, `[length, head_dim / 2]` each, of one frequency per pair of a head's values.
+pub fn rope_table(length: usize, frequencies: &[f32], device: &Device) -> Result<(Tensor, Tensor)> {
+    let frequencies = Tensor::from_slice(frequencies, (1, frequencies.len()), device)?;
     let positions = Tensor::arange(0, length as u32, device)?.to_dtype(DType::F32)?.reshape((length, 1))?;
     let angles = positions.matmul(&frequencies)?;
     Ok((angles.cos()?, angles.sin()?))
@@ -46,8 +44,9 @@ pub fn rope(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     Ok(Tensor::cat(&[first, second], D::Minus1)?)
 }
 
-/// Causal attention; `q: [batch, heads, length, dim]`, `k, v: [batch, kv_heads, length, dim]`.
-pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+/// Causal attention; `q: [batch, heads, length, dim]`, `k, v: [batch, kv_heads, length, dim]`. With a window, a query
+/// sees that many keys, its own among them.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Result<Tensor> {
     let (batch, heads, length, dim) = q.dims4()?;
     let kv_heads = k.dim(1)?;
     let spread = |x: &Tensor| -> Result<Tensor> {
@@ -55,8 +54,9 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         Ok(wide.reshape((batch, heads, length, dim))?)
     };
     let scores = (q.matmul(&spread(k)?.transpose(2, 3)?.contiguous()?)? / (dim as f64).sqrt())?;
+    let hidden = |query: usize, key: usize| key > query || window.is_some_and(|window| query - key >= window);
     let mask: Vec<f32> =
-        (0..length * length).map(|i| if i % length > i / length { f32::NEG_INFINITY } else { 0.0 }).collect();
+        (0..length * length).map(|i| if hidden(i / length, i % length) { f32::NEG_INFINITY } else { 0.0 }).collect();
     let scores = scores.broadcast_add(&Tensor::from_vec(mask, (length, length), q.device())?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?;
@@ -66,6 +66,13 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
 /// `silu(gate) * up`.
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     Ok((gate.silu()? * up)?)
+}
+
+/// `gelu(gate) * up`, with the tanh approximation.
+pub fn geglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    let cubic = (gate + (gate.sqr()? * gate)?.affine(0.044_715, 0.0)?)?;
+    let share = (cubic * (2.0 / std::f64::consts::PI).sqrt())?.tanh()?.affine(0.5, 0.5)?;
+    Ok(((gate * share)? * up)?)
 }
 
 /// The summed loss in nats of `logits: [rows, vocabulary]` against `targets: [rows]`.

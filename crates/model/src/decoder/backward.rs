@@ -2,10 +2,11 @@
 //!
 //! The frozen weights get no gradient. The first block's input needs none either, so it is not computed.
 
+use super::workspace::Normalised;
 use super::{Decoder, Workspace};
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{Ragged, attention, lora, rms_norm, rope, swiglu};
+use crate::kernels::{Ragged, attention, lora, rms_norm, rope};
 use crate::lora::{Lora, Target};
 
 impl Decoder {
@@ -20,7 +21,7 @@ impl Decoder {
         workspace: &mut Workspace,
         gradients: &mut [f32],
     ) {
-        let (layer, heads, rows) = (&self.weights.layers[index], self.heads(), batch.rows());
+        let (layer, heads, rows) = (&self.weights.layers[index], self.heads(index), batch.rows());
         let Workspace { tapes, scratch, lora: thin, .. } = workspace;
         let tape = &mut tapes[tape];
         let mut project = |dx: Option<&mut [f32]>, into: Into, (x, dy): (&[f32], &[f32]), weight: &Frozen, target| {
@@ -34,10 +35,11 @@ impl Decoder {
         };
 
         // feed-forward
-        swiglu::forward(&mut scratch.inner, &tape.gate, &tape.up);
-        let pair = (&scratch.inner[..], &*d_hidden);
+        self.activate(&mut scratch.inner, &tape.gate, &tape.up);
+        let dy = branch(&mut scratch.d_branch, d_hidden, &tape.mlp_output, layer.extras.post_mlp_norm.as_deref());
+        let pair = (&scratch.inner[..], dy);
         project(Some(&mut scratch.d_inner), Into::Replace, pair, &layer.down, Target::Down);
-        swiglu::backward(&mut tape.gate, &mut tape.up, &scratch.d_inner);
+        self.activate_backward(&mut tape.gate, &mut tape.up, &scratch.d_inner);
         rms_norm::recompute(&mut scratch.normed, &tape.middle_reciprocals, &tape.middle, &layer.mlp_norm);
         let pair = (&scratch.normed[..], &tape.gate[..]);
         project(Some(&mut scratch.d_normed), Into::Replace, pair, &layer.gate, Target::Gate);
@@ -47,17 +49,28 @@ impl Decoder {
 
         // attention
         rope::join_batch(&mut scratch.query_rows, &tape.attention, batch, heads.query, heads.dim, None);
-        let pair = (&scratch.query_rows[..], &*d_hidden);
+        let gain = layer.extras.post_attention_norm.as_deref();
+        let dy = branch(&mut scratch.d_branch, d_hidden, &tape.attention_output, gain);
+        let pair = (&scratch.query_rows[..], dy);
         project(Some(&mut scratch.d_rows), Into::Replace, pair, &layer.output, Target::Output);
         rope::split_batch(&mut scratch.d_attention, &scratch.d_rows, batch, heads.query, heads.dim, None);
         let saved =
             attention::Saved { q: &tape.q, k: &tape.k, v: &tape.v, out: &tape.attention, log_sums: &tape.log_sums };
         let to = (&mut scratch.dq[..], &mut scratch.dk[..], &mut scratch.dv[..]);
         attention::backward(to, &scratch.d_attention, &saved, batch, heads);
-        let table = Some(&self.rope);
+        let table = self.rotation(index);
         rope::join_batch(&mut scratch.query_rows, &scratch.dq, batch, heads.query, heads.dim, table);
         rope::join_batch(&mut scratch.key_rows, &scratch.dk, batch, heads.kv, heads.dim, table);
         rope::join_batch(&mut scratch.value_rows, &scratch.dv, batch, heads.kv, heads.dim, None);
+        let normed = [
+            (&mut scratch.query_rows, &tape.query_heads, &layer.extras.query_norm),
+            (&mut scratch.key_rows, &tape.key_heads, &layer.extras.key_norm),
+        ];
+        for (dy, kept, gain) in normed {
+            if let Some(gain) = gain {
+                rms_norm::backward_in_place(dy, &kept.reciprocals, &kept.rows, gain);
+            }
+        }
 
         rms_norm::recompute(&mut scratch.normed, &tape.input_reciprocals, &tape.input, &layer.attention_norm);
         let sources = [
@@ -79,4 +92,13 @@ impl Decoder {
             );
         }
     }
+}
+
+/// The gradient of half a block's projection, given that of the residual stream: the same, or, where a norm stands
+/// between them, its backward in `buffer`.
+fn branch<'a>(buffer: &'a mut [f32], d_hidden: &'a [f32], kept: &Normalised, gain: Option<&[f32]>) -> &'a [f32] {
+    let Some(gain) = gain else { return d_hidden };
+    buffer.copy_from_slice(d_hidden);
+    rms_norm::backward_in_place(buffer, &kept.reciprocals, &kept.rows, gain);
+    buffer
 }

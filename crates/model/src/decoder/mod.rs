@@ -1,4 +1,5 @@
-//! A Llama-shaped decoder with frozen weights: losses, per-example LoRA gradients, logits, generation.
+//! A decoder with frozen weights, of any family of [`crate::family`]: losses, per-example LoRA gradients, logits,
+//! generation.
 //!
 //! Invariant: one record, one example, one sequence. Sequences of a batch lie one behind the other without
 //! padding and share nothing but the weights, so an example's gradient is the same alone and in company
@@ -16,12 +17,13 @@ pub use workspace::{Activations, Workspace};
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::example::Example;
+use crate::family::{Activation, RopeScaling, Rotation};
 use crate::kernels::Ragged;
 use crate::kernels::attention::Heads;
 use crate::kernels::cross_entropy::{self, Goal};
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{rms_norm, rope};
+use crate::kernels::{geglu, rms_norm, rope, swiglu};
 use crate::lora::Lora;
 use crate::weights::Weights;
 
@@ -47,18 +49,23 @@ pub struct Decoder {
     config: DecoderConfig,
     weights: Weights,
     rope: rope::Table,
+    local_rope: Option<rope::Table>,
 }
 
 impl Decoder {
-    /// Checks shapes and prepares the rotary table.
+    /// Checks shapes and prepares the rotary tables.
     ///
     /// # Errors
     /// [`Error::Config`] or [`Error::Tensor`] if config and weights do not fit each other.
     pub fn new(config: DecoderConfig, weights: Weights) -> Result<Self> {
         config.validate()?;
         weights.validate(&config)?;
-        let rope = rope::Table::new(config.context_length, config.head_dim, config.rope_theta);
-        Ok(Self { config, weights, rope })
+        let table = |scaling: &RopeScaling, theta: f32| {
+            rope::Table::new(config.context_length, scaling.frequencies(theta, config.head_dim))
+        };
+        let rope = table(&config.variant.rope_scaling, config.rope_theta);
+        let local_rope = config.variant.local_rope_theta.map(|theta| table(&RopeScaling::None, theta));
+        Ok(Self { config, weights, rope, local_rope })
     }
 
     /// The decoder's shape.
@@ -94,7 +101,7 @@ impl Decoder {
         let mut hidden = std::mem::take(&mut workspace.ends.hidden);
         self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
         for index in 0..self.config.layers {
-            self.layer_forward(index, lora, &batch, &mut hidden, workspace, 0);
+            self.layer_forward((index, 0), lora, &batch, &mut hidden, workspace);
         }
         let (rows, goals) = goals(examples, &batch);
         self.final_rows(&mut workspace.ends, &hidden, &rows);
@@ -128,7 +135,8 @@ impl Decoder {
             if recompute {
                 workspace.inputs[index].copy_from_slice(&hidden);
             }
-            self.layer_forward(index, Some(lora), &batch, &mut hidden, workspace, if recompute { 0 } else { index });
+            let tape = if recompute { 0 } else { index };
+            self.layer_forward((index, tape), Some(lora), &batch, &mut hidden, workspace);
         }
         let (rows, goals) = goals(examples, &batch);
         let ends = &mut workspace.ends;
@@ -144,7 +152,7 @@ impl Decoder {
             // The one tape still holds the last block.
             if recompute && index + 1 < self.config.layers {
                 workspace.tapes[tape].input.copy_from_slice(&workspace.inputs[index]);
-                self.layer_tape(index, Some(lora), &batch, workspace, tape);
+                self.layer_tape((index, tape), Some(lora), &batch, workspace, None);
             }
             self.layer_backward((index, tape), lora, &batch, &mut d_hidden, workspace, gradients);
         }
@@ -163,7 +171,7 @@ impl Decoder {
         let mut hidden = Vec::new();
         self.embed(&mut hidden, tokens);
         for index in 0..self.config.layers {
-            self.layer_forward(index, lora, &batch, &mut hidden, &mut workspace, 0);
+            self.layer_forward((index, 0), lora, &batch, &mut hidden, &mut workspace);
         }
         let rows: Vec<usize> = (0..tokens.len()).collect();
         self.final_rows(&mut workspace.ends, &hidden, &rows);
@@ -178,8 +186,34 @@ impl Decoder {
         Session::new(self, lora)
     }
 
-    fn heads(&self) -> Heads {
-        Heads { query: self.config.heads, kv: self.config.kv_heads, dim: self.config.head_dim }
+    fn heads(&self, layer: usize) -> Heads {
+        let window = self.config.variant.layer(layer).window;
+        Heads { query: self.config.heads, kv: self.config.kv_heads, dim: self.config.head_dim, window }
+    }
+
+    /// What turns the queries and keys of a layer.
+    fn rotation(&self, layer: usize) -> Option<&rope::Table> {
+        match self.config.variant.layer(layer).rotation {
+            Rotation::Global => Some(&self.rope),
+            Rotation::Local => self.local_rope.as_ref(),
+            Rotation::None => None,
+        }
+    }
+
+    /// The gated activation of the feed-forward block.
+    fn activate(&self, activation: &mut [f32], gate: &[f32], up: &[f32]) {
+        match self.config.traits().activation {
+            Activation::Silu => swiglu::forward(activation, gate, up),
+            Activation::GeluTanh => geglu::forward(activation, gate, up),
+        }
+    }
+
+    /// Turns `gate` and `up` into their gradients.
+    fn activate_backward(&self, gate: &mut [f32], up: &mut [f32], d_activation: &[f32]) {
+        match self.config.traits().activation {
+            Activation::Silu => swiglu::backward(gate, up, d_activation),
+            Activation::GeluTanh => geglu::backward(gate, up, d_activation),
+        }
     }
 
     fn head(&self) -> &Frozen {
@@ -208,6 +242,10 @@ impl Decoder {
             hidden.resize(hidden.len() + width, 0.0);
             let start = hidden.len() - width;
             self.weights.embedding.row(token as usize, &mut hidden[start..]);
+        }
+        let scale = self.config.embedding_scale();
+        if scale != 1.0 {
+            hidden.iter_mut().for_each(|value| *value *= scale);
         }
     }
 
@@ -242,6 +280,11 @@ impl Decoder {
 /// The residual connection.
 fn add(hidden: &mut [f32], update: &[f32]) {
     hidden.iter_mut().zip(update).for_each(|(h, u)| *h += u);
+}
+
+/// Adds a bias to every row.
+fn add_bias(rows: &mut [f32], bias: &[f32]) {
+    rows.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
 }
 
 /// The rows that predict a target, and what they must predict: row `t - 1` predicts token `t`.

@@ -5,12 +5,12 @@
 use rayon::prelude::*;
 
 use super::workspace::Ends;
-use super::{Decoder, add};
+use super::{Decoder, add, add_bias};
 use crate::error::{Error, Result};
 use crate::kernels::attention::forward_head;
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{lora, rms_norm, rope, swiglu};
+use crate::kernels::{lora, rms_norm, rope};
 use crate::lora::{Lora, Target};
 
 /// One running sequence.
@@ -72,21 +72,29 @@ impl<'a> Session<'a> {
 
     fn layer(&mut self, index: usize, hidden: &mut [f32], rows: usize) {
         let (decoder, adapter) = (self.decoder, self.lora);
-        let (config, layer, heads) = (&decoder.config, &decoder.weights.layers[index], decoder.heads());
+        let (config, layer, heads) = (&decoder.config, &decoder.weights.layers[index], decoder.heads(index));
         let project = |x: &[f32], weight: &Frozen, target: Target| {
             let output = target.widths(config).1;
             let mut y = vec![0.0f32; rows * output];
             weight.forward(&mut y, Into::Replace, x, rows);
+            if let Some(bias) = layer.extras.bias(target) {
+                add_bias(&mut y, bias);
+            }
             if let Some((adapter, slot)) = adapter.and_then(|a| Some((a, a.slot(index, target)?))) {
                 lora::forward(&mut y, x, adapter, slot, &mut lora::Scratch::default());
             }
             y
         };
         let norm = |x: &[f32], gain: &[f32]| {
-            let (mut y, mut reciprocals) = (vec![0.0f32; x.len()], vec![0.0f32; rows]);
+            let (mut y, mut reciprocals) = (vec![0.0f32; x.len()], vec![0.0f32; x.len() / gain.len()]);
             rms_norm::forward(&mut y, &mut reciprocals, x, gain, config.rms_norm_epsilon);
             y
         };
+        let normed_if = |y: Vec<f32>, gain: Option<&Vec<f32>>| match gain {
+            Some(gain) => norm(&y, gain),
+            None => y,
+        };
+        let extras = &layer.extras;
         let split = |y: &[f32], count: usize, table| {
             let mut major = vec![0.0f32; y.len()];
             rope::split_heads(&mut major, y, count, heads.dim, table, self.length);
@@ -94,9 +102,11 @@ impl<'a> Session<'a> {
         };
 
         let normed = norm(hidden, &layer.attention_norm);
-        let table = Some(&decoder.rope);
-        let q = split(&project(&normed, &layer.query, Target::Query), heads.query, table);
-        let k = split(&project(&normed, &layer.key, Target::Key), heads.kv, table);
+        let table = decoder.rotation(index);
+        let query = normed_if(project(&normed, &layer.query, Target::Query), extras.query_norm.as_ref());
+        let key = normed_if(project(&normed, &layer.key, Target::Key), extras.key_norm.as_ref());
+        let q = split(&query, heads.query, table);
+        let k = split(&key, heads.kv, table);
         let v = split(&project(&normed, &layer.value, Target::Value), heads.kv, None);
         let cache = &mut self.layers[index];
         for head in 0..heads.kv {
@@ -113,13 +123,15 @@ impl<'a> Session<'a> {
         });
         let mut joined = vec![0.0f32; major.len()];
         rope::join_heads(&mut joined, &major, heads.query, heads.dim, None);
-        add(hidden, &project(&joined, &layer.output, Target::Output));
+        let update = project(&joined, &layer.output, Target::Output);
+        add(hidden, &normed_if(update, extras.post_attention_norm.as_ref()));
 
         let normed = norm(hidden, &layer.mlp_norm);
         let gate = project(&normed, &layer.gate, Target::Gate);
         let up = project(&normed, &layer.up, Target::Up);
         let mut inner = vec![0.0f32; gate.len()];
-        swiglu::forward(&mut inner, &gate, &up);
-        add(hidden, &project(&inner, &layer.down, Target::Down));
+        decoder.activate(&mut inner, &gate, &up);
+        let update = project(&inner, &layer.down, Target::Down);
+        add(hidden, &normed_if(update, extras.post_mlp_norm.as_ref()));
     }
 }

@@ -54,6 +54,17 @@ pub(super) struct Tape {
     pub(super) middle_reciprocals: Vec<f32>,
     pub(super) gate: Vec<f32>,
     pub(super) up: Vec<f32>,
+    pub(super) query_heads: Normalised,
+    pub(super) key_heads: Normalised,
+    pub(super) attention_output: Normalised,
+    pub(super) mlp_output: Normalised,
+}
+
+/// What goes into a norm that only some families have, and its reciprocals; empty in the others.
+#[derive(Default)]
+pub(super) struct Normalised {
+    pub(super) rows: Vec<f32>,
+    pub(super) reciprocals: Vec<f32>,
 }
 
 /// Temporary rows of one block.
@@ -71,6 +82,8 @@ pub(super) struct Scratch {
     pub(super) dv: Vec<f32>,
     pub(super) inner: Vec<f32>,
     pub(super) d_inner: Vec<f32>,
+    /// Gradient of what a norm after half a block reads; empty where there is none.
+    pub(super) d_branch: Vec<f32>,
 }
 
 impl Workspace {
@@ -97,6 +110,7 @@ impl Workspace {
         let rows = batch.rows();
         let (hidden, inner) = (rows * config.hidden_size, rows * config.intermediate_size);
         let (query, kv) = (rows * config.query_width(), rows * config.kv_width());
+        let Optional { heads, branch } = Optional::of(config);
         if self.tapes.len() < tapes {
             self.tapes.resize_with(tapes, Tape::default);
         }
@@ -113,6 +127,14 @@ impl Workspace {
                 (&mut tape.middle_reciprocals, rows),
                 (&mut tape.gate, inner),
                 (&mut tape.up, inner),
+                (&mut tape.query_heads.rows, heads * query),
+                (&mut tape.query_heads.reciprocals, heads * rows * config.heads),
+                (&mut tape.key_heads.rows, heads * kv),
+                (&mut tape.key_heads.reciprocals, heads * rows * config.kv_heads),
+                (&mut tape.attention_output.rows, branch * hidden),
+                (&mut tape.attention_output.reciprocals, branch * rows),
+                (&mut tape.mlp_output.rows, branch * hidden),
+                (&mut tape.mlp_output.reciprocals, branch * rows),
             ] {
                 buffer.resize(size, 0.0);
             }
@@ -131,6 +153,7 @@ impl Workspace {
             (&mut scratch.dv, kv),
             (&mut scratch.inner, inner),
             (&mut scratch.d_inner, inner),
+            (&mut scratch.d_branch, branch * hidden),
         ] {
             buffer.resize(size, 0.0);
         }
@@ -141,13 +164,28 @@ impl Workspace {
     pub fn bytes(config: &DecoderConfig, rows: usize, activations: Activations) -> usize {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let (query, kv) = (config.query_width(), config.kv_width());
-        let tape = 2 * hidden + 2 * query + 2 * kv + 2 * inner + config.heads + 2;
+        let Optional { heads, branch } = Optional::of(config);
+        let norms = heads * (query + kv + config.heads + config.kv_heads) + branch * 2 * (hidden + 1);
+        let tape = 2 * hidden + 2 * query + 2 * kv + 2 * inner + config.heads + 2 + norms;
         let tapes = match activations {
             Activations::Kept => config.layers * tape,
             Activations::Recomputed => tape + config.layers * hidden,
         };
-        let scratch = 2 * hidden + 3 * query + 4 * kv + 2 * inner;
+        let scratch = (2 + branch) * hidden + 4 * query + 4 * kv + 2 * inner;
         let ends = 6 * hidden;
         4 * (rows * (tapes + scratch + ends) + cross_entropy::CHUNK.min(rows) * config.vocab_size)
+    }
+}
+
+/// One where the family has the norm, zero where it has not.
+struct Optional {
+    heads: usize,
+    branch: usize,
+}
+
+impl Optional {
+    fn of(config: &DecoderConfig) -> Self {
+        let traits = config.traits();
+        Self { heads: usize::from(traits.head_norms), branch: usize::from(traits.post_norms) }
     }
 }

@@ -22,6 +22,8 @@ pub struct Heads {
     pub kv: usize,
     /// Width of a head.
     pub dim: usize,
+    /// Keys that a query sees, its own among them; all before it if there is no window.
+    pub window: Option<usize>,
 }
 
 impl Heads {
@@ -32,9 +34,15 @@ impl Heads {
     fn scale(self) -> f32 {
         1.0 / (self.dim as f32).sqrt()
     }
+
+    /// The first key that a query sees whose last one is `end - 1`.
+    fn first(self, end: usize) -> usize {
+        self.window.map_or(0, |window| end.saturating_sub(window))
+    }
 }
 
-/// One head: `out = softmax(q kᵀ / sqrt(dim)) v` where query `i` sees keys `0..=i + (keys - queries)`.
+/// One head: `out = softmax(q kᵀ / sqrt(dim)) v` where query `i` sees keys `0..=i + (keys - queries)`, or the last of
+/// them that its window holds.
 /// `q, out: [queries, dim]`, `k, v: [keys, dim]`, `log_sums: [queries]`.
 pub fn forward_head(out: &mut [f32], log_sums: &mut [f32], q: &[f32], k: &[f32], v: &[f32], heads: Heads) {
     let dim = heads.dim;
@@ -43,19 +51,23 @@ pub fn forward_head(out: &mut [f32], log_sums: &mut [f32], q: &[f32], k: &[f32],
     let mut scores = vec![0.0f32; BLOCK.min(queries) * keys];
     for start in (0..queries).step_by(BLOCK) {
         let end = (start + BLOCK).min(queries);
-        let (rows, seen) = (end - start, past + end);
+        let first = heads.first(past + start + 1);
+        let (rows, seen) = (end - start, past + end - first);
         let scores = &mut scores[..rows * seen];
-        let (q, k, v) = (&q[start * dim..end * dim], &k[..seen * dim], &v[..seen * dim]);
+        let keys = first * dim..(past + end) * dim;
+        let (q, k, v) = (&q[start * dim..end * dim], &k[keys.clone()], &v[keys]);
         block_scores(scores, q, k, heads);
         dispatch(|| {
             for row in 0..rows {
                 let visible = past + start + row + 1;
+                let visible = heads.first(visible) - first..visible - first;
                 let line = &mut scores[row * seen..(row + 1) * seen];
-                let top = max(&line[..visible]);
-                let sum = exp_shifted(&mut line[..visible], top);
+                let top = max(&line[visible.clone()]);
+                let sum = exp_shifted(&mut line[visible.clone()], top);
                 let inverse = 1.0 / sum;
-                line[..visible].iter_mut().for_each(|p| *p *= inverse);
-                line[visible..].fill(0.0);
+                line[visible.clone()].iter_mut().for_each(|p| *p *= inverse);
+                line[..visible.start].fill(0.0);
+                line[visible.end..].fill(0.0);
                 log_sums[start + row] = top + sum.ln();
             }
         });
@@ -164,22 +176,26 @@ fn backward_head(dq: &mut [f32], dk: &mut [f32], dv: &mut [f32], head: &OneHead<
     let (mut probabilities, mut gradients) = (vec![0.0f32; block * length], vec![0.0f32; block * length]);
     for start in (0..length).step_by(BLOCK) {
         let end = (start + BLOCK).min(length);
-        let rows = end - start;
-        let lines = start * dim..end * dim;
-        let (p, dp) = (&mut probabilities[..rows * end], &mut gradients[..rows * end]);
+        let first = heads.first(start + 1);
+        let (rows, seen) = (end - start, end - first);
+        let (lines, keys) = (start * dim..end * dim, first * dim..end * dim);
+        let (p, dp) = (&mut probabilities[..rows * seen], &mut gradients[..rows * seen]);
         let (q, d_out, out) = (&head.q[lines.clone()], &head.d_out[lines.clone()], &head.out[lines.clone()]);
-        let (k, v) = (&head.k[..end * dim], &head.v[..end * dim]);
+        let (k, v) = (&head.k[keys.clone()], &head.v[keys.clone()]);
 
         block_scores(p, q, k, heads);
         let d_out_view = View::new(d_out, rows, dim);
-        let values = View::new(v, end, dim).transposed();
-        multiply(ViewMut::new(dp, rows, end), Into::Replace, 1.0, d_out_view, values, Threads::One);
+        let values = View::new(v, seen, dim).transposed();
+        multiply(ViewMut::new(dp, rows, seen), Into::Replace, 1.0, d_out_view, values, Threads::One);
         dispatch(|| {
             for row in 0..rows {
                 let visible = start + row + 1;
-                let (p, dp) = (&mut p[row * end..(row + 1) * end], &mut dp[row * end..(row + 1) * end]);
-                exp_shifted(&mut p[..visible], head.log_sums[start + row]);
-                p[visible..].fill(0.0);
+                let visible = heads.first(visible) - first..visible - first;
+                let line = row * seen..(row + 1) * seen;
+                let (p, dp) = (&mut p[line.clone()], &mut dp[line]);
+                exp_shifted(&mut p[visible.clone()], head.log_sums[start + row]);
+                p[..visible.start].fill(0.0);
+                p[visible.end..].fill(0.0);
                 // sum_j p_j dp_j equals the output's row times its gradient (equation 4 of the paper)
                 let mean = dot(&out[row * dim..(row + 1) * dim], &d_out[row * dim..(row + 1) * dim]);
                 for (dp, &p) in dp.iter_mut().zip(p.iter()) {
@@ -187,12 +203,12 @@ fn backward_head(dq: &mut [f32], dk: &mut [f32], dv: &mut [f32], head: &OneHead<
                 }
             }
         });
-        let (p, ds) = (View::new(p, rows, end), View::new(dp, rows, end));
-        let dv = ViewMut::new(&mut dv[..end * dim], end, dim);
+        let (p, ds) = (View::new(p, rows, seen), View::new(dp, rows, seen));
+        let dv = ViewMut::new(&mut dv[keys.clone()], seen, dim);
         multiply(dv, Into::Add, 1.0, p.transposed(), d_out_view, Threads::One);
         let dq = ViewMut::new(&mut dq[lines], rows, dim);
-        multiply(dq, Into::Replace, heads.scale(), ds, View::new(k, end, dim), Threads::One);
-        let dk = ViewMut::new(&mut dk[..end * dim], end, dim);
+        multiply(dq, Into::Replace, heads.scale(), ds, View::new(k, seen, dim), Threads::One);
+        let dk = ViewMut::new(&mut dk[keys], seen, dim);
         multiply(dk, Into::Add, heads.scale(), ds.transposed(), View::new(q, rows, dim), Threads::One);
     }
 }

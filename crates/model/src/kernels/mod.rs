@@ -13,6 +13,7 @@ mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod frozen;
+pub mod geglu;
 pub mod lora;
 mod low_rank;
 pub mod matmul;

@@ -57,3 +57,15 @@ pub fn backward(dx: &mut [f32], dy: &[f32], reciprocals: &[f32], x: &[f32], gain
             },
         );
 }
+
+/// Turns the gradient of [`forward`]'s output into that of its input, in place.
+pub fn backward_in_place(dy: &mut [f32], reciprocals: &[f32], x: &[f32], gain: &[f32]) {
+    let width = gain.len();
+    dy.par_chunks_mut(width).zip(reciprocals.par_iter()).zip(x.par_chunks(width)).for_each(|((dy, &s), x)| {
+        dispatch(|| {
+            dy.iter_mut().zip(gain).for_each(|(dy, &g)| *dy *= g);
+            let along = sum2(dy, x, |w, x| w * x) * s * s / width as f32;
+            dy.iter_mut().zip(x).for_each(|(dy, &x)| *dy = s * (*dy - x * along));
+        });
+    });
+}

@@ -3,39 +3,52 @@
 //!
 //! The same pass moves rows `[position, head]` to head-major order and back, so the move costs nothing.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::Ragged;
 use super::elementwise::dispatch;
 
-/// Cosines and sines for every position, `[positions, head_dim / 2]` each.
+/// Positions whose angles are computed together.
+const STRETCH: usize = 1024;
+
+/// Cosines and sines for every position. A stretch of positions is computed when the first of them is asked for: a
+/// context of 128 Ki positions would take a hundred megabytes, and few sequences are that long.
 pub struct Table {
+    frequencies: Vec<f32>,
+    stretches: Vec<OnceLock<Stretch>>,
+}
+
+/// `[STRETCH, head_dim / 2]` each.
+struct Stretch {
     cosines: Vec<f32>,
     sines: Vec<f32>,
-    half: usize,
 }
 
 impl Table {
-    /// Angles `position * theta^(-2 i / head_dim)`, rounded to `f32` where `transformers` rounds them.
+    /// Angles `position * frequency`, rounded to `f32` where `transformers` rounds them; one frequency for each pair
+    /// of a head's values (see [`crate::family::RopeScaling::frequencies`]).
     #[must_use]
-    pub fn new(positions: usize, head_dim: usize, theta: f32) -> Self {
-        let half = head_dim / 2;
-        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / theta.powf((2 * i) as f32 / head_dim as f32)).collect();
-        let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
-        let (cosines, sines) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
-        Self { cosines, sines, half }
-    }
-
-    /// Positions covered.
-    #[must_use]
-    pub fn positions(&self) -> usize {
-        self.cosines.len() / self.half.max(1)
+    pub fn new(positions: usize, frequencies: Vec<f32>) -> Self {
+        let stretches = (0..positions.div_ceil(STRETCH)).map(|_| OnceLock::new()).collect();
+        Self { frequencies, stretches }
     }
 
     #[inline(always)]
     fn at(&self, position: usize) -> (&[f32], &[f32]) {
-        let range = position * self.half..(position + 1) * self.half;
-        (&self.cosines[range.clone()], &self.sines[range])
+        let (index, half) = (position / STRETCH, self.frequencies.len());
+        let stretch = self.stretches[index].get_or_init(|| self.stretch(index));
+        let range = position % STRETCH * half..(position % STRETCH + 1) * half;
+        (&stretch.cosines[range.clone()], &stretch.sines[range])
+    }
+
+    #[cold]
+    fn stretch(&self, index: usize) -> Stretch {
+        let positions = index * STRETCH..(index + 1) * STRETCH;
+        let angles = positions.flat_map(|p| self.frequencies.iter().map(move |f| f64::from(p as f32 * f)));
+        let (cosines, sines) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
+        Stretch { cosines, sines }
     }
 }
 

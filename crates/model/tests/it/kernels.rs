@@ -2,18 +2,19 @@
 
 use candle_core::{Device, Tensor, Var};
 use cloister_model::composed::ops;
+use cloister_model::family::RopeScaling;
 use cloister_model::kernels::attention::{self, Heads, Saved};
 use cloister_model::kernels::cross_entropy::{self, Goal};
 use cloister_model::kernels::matmul::Into;
-use cloister_model::kernels::{Ragged, lora, rms_norm, rope, swiglu};
+use cloister_model::kernels::{Ragged, geglu, lora, rms_norm, rope, swiglu};
 use cloister_model::{Frozen, Lora, LoraSpec, Precision, Slot, Target};
 
 use crate::support::{Random, assert_close, finite_difference};
 
 const CPU: Device = Device::Cpu;
 
-/// The gradient of `sum(weights * f(x))` by the tape.
-fn tape(x: &[f32], shape: &[usize], weights: &[f32], f: impl Fn(&Tensor) -> Tensor) -> (Vec<f32>, Vec<f32>) {
+/// The value of `f`, and the gradient of `sum(weights * f(x))` by the tape.
+pub fn tape(x: &[f32], shape: &[usize], weights: &[f32], f: impl Fn(&Tensor) -> Tensor) -> (Vec<f32>, Vec<f32>) {
     let var = Var::from_tensor(&Tensor::from_slice(x, shape, &CPU).unwrap()).unwrap();
     let y = f(var.as_tensor());
     let weights = Tensor::from_slice(weights, y.shape().dims(), &CPU).unwrap();
@@ -65,6 +66,9 @@ fn rms_norm_equals_the_composed_form() {
     let mut dx = before.clone();
     rms_norm::backward(&mut dx, &dy, &reciprocals, &x, &gain);
     let own: Vec<f32> = dx.iter().zip(&before).map(|(a, b)| a - b).collect();
+    let mut in_place = dy.clone();
+    rms_norm::backward_in_place(&mut in_place, &reciprocals, &x, &gain);
+    assert_close(&in_place, &own, 1e-6);
     let g = Tensor::from_slice(&gain, width, &CPU).unwrap();
     let (value, gradient) = tape(&x, &[rows, width], &dy, |x| ops::rms_norm(x, &g, 1e-5).unwrap());
     assert_close(&y, &value, 1e-5);
@@ -94,14 +98,48 @@ fn swiglu_equals_the_composed_form() {
 }
 
 #[test]
+fn geglu_equals_the_composed_form() {
+    let mut random = Random::new(9);
+    let (gate, up, da) = (random.scaled(100, 2.0), random.normal(100), random.normal(100));
+    let run = |gate: &[f32], up: &[f32]| {
+        let mut a = vec![0.0; 100];
+        geglu::forward(&mut a, gate, up);
+        a
+    };
+    let (mut d_gate, mut d_up) = (gate.clone(), up.clone());
+    geglu::backward(&mut d_gate, &mut d_up, &da);
+    let tensor = |v: &[f32]| Tensor::from_slice(v, 100, &CPU).unwrap();
+    let (value, by_gate) = tape(&gate, &[100], &da, |g| ops::geglu(g, &tensor(&up)).unwrap());
+    let (_, by_up) = tape(&up, &[100], &da, |u| ops::geglu(&tensor(&gate), u).unwrap());
+    assert_close(&run(&gate, &up), &value, 1e-5);
+    assert_close(&d_gate, &by_gate, 1e-5);
+    assert_close(&d_up, &by_up, 1e-5);
+    finite_difference(&gate, &d_gate, 1e-2, |gate| weighted(&run(gate, &up), &da));
+    finite_difference(&up, &d_up, 1e-2, |up| weighted(&run(&gate, up), &da));
+}
+
+/// Far from zero the gate is the identity or nothing, and its slope one or zero.
+#[test]
+fn geglu_is_finite_far_from_zero() {
+    let gate = [-1e6, -40.0, -12.0, 0.0, 12.0, 40.0, 1e6];
+    let mut a = [0.0; 7];
+    geglu::forward(&mut a, &gate, &[1.0; 7]);
+    assert_close(&a, &[0.0, 0.0, 0.0, 0.0, 12.0, 40.0, 1e6], 1e-12);
+    let (mut d_gate, mut d_up) = (gate, [1.0; 7]);
+    geglu::backward(&mut d_gate, &mut d_up, &[1.0; 7]);
+    assert_close(&d_gate, &[0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0], 1e-6);
+}
+
+#[test]
 fn rope_equals_the_composed_form_and_turns_back() {
     let mut random = Random::new(4);
     let (length, heads, dim, theta) = (9, 3, 8, 10_000.0);
     let rows = random.normal(length * heads * dim);
-    let table = rope::Table::new(length, dim, theta);
+    let frequencies = RopeScaling::None.frequencies(theta, dim);
+    let table = rope::Table::new(length, frequencies.clone());
     let mut major = vec![0.0; rows.len()];
     rope::split_heads(&mut major, &rows, heads, dim, Some(&table), 0);
-    let (cos, sin) = ops::rope_table(length, dim, theta, &CPU).unwrap();
+    let (cos, sin) = ops::rope_table(length, &frequencies, &CPU).unwrap();
     let ones = vec![1.0; rows.len()];
     let (value, _) = tape(&rows, &[1, length, heads, dim], &ones, |x| {
         ops::rope(&x.transpose(1, 2).unwrap().contiguous().unwrap(), &cos, &sin).unwrap()
@@ -121,9 +159,16 @@ fn rope_equals_the_composed_form_and_turns_back() {
     });
 }
 
+/// A window of one key, windows within a block of queries and across its borders, and none.
 #[test]
 fn attention_equals_the_composed_form_across_block_borders() {
-    let heads = Heads { query: 4, kv: 2, dim: 8 };
+    for window in [None, Some(1), Some(7), Some(64), Some(100), Some(500)] {
+        attention_equals_the_composed_form(window);
+    }
+}
+
+fn attention_equals_the_composed_form(window: Option<usize>) {
+    let heads = Heads { query: 4, kv: 2, dim: 8, window };
     let batch = Ragged::new([1, 5, 64, 131]);
     let rows = batch.rows();
     let mut random = Random::new(5);
@@ -140,9 +185,9 @@ fn attention_equals_the_composed_form_across_block_borders() {
         let tensor = |data: &[f32], heads: usize| Tensor::from_slice(data, (1, heads, length, 8), &CPU).unwrap();
         let (qs, ks, vs, dout) = (part(&q, 32), part(&k, 16), part(&v, 16), part(&d_out, 32));
         let (qt, kt, vt) = (tensor(&qs, 4), tensor(&ks, 2), tensor(&vs, 2));
-        let (value, by_q) = tape(&qs, &[1, 4, length, 8], &dout, |q| ops::attention(q, &kt, &vt).unwrap());
-        let (_, by_k) = tape(&ks, &[1, 2, length, 8], &dout, |k| ops::attention(&qt, k, &vt).unwrap());
-        let (_, by_v) = tape(&vs, &[1, 2, length, 8], &dout, |v| ops::attention(&qt, &kt, v).unwrap());
+        let (value, by_q) = tape(&qs, &[1, 4, length, 8], &dout, |q| ops::attention(q, &kt, &vt, window).unwrap());
+        let (_, by_k) = tape(&ks, &[1, 2, length, 8], &dout, |k| ops::attention(&qt, k, &vt, window).unwrap());
+        let (_, by_v) = tape(&vs, &[1, 2, length, 8], &dout, |v| ops::attention(&qt, &kt, v, window).unwrap());
         assert_close(&part(&out, 32), &value, 2e-5);
         assert_close(&part(&dq, 32), &by_q, 5e-5);
         assert_close(&part(&dk, 16), &by_k, 5e-5);
@@ -152,7 +197,13 @@ fn attention_equals_the_composed_form_across_block_borders() {
 
 #[test]
 fn attention_gradients_equal_finite_differences() {
-    let heads = Heads { query: 2, kv: 1, dim: 4 };
+    for window in [None, Some(3)] {
+        attention_gradients(window);
+    }
+}
+
+fn attention_gradients(window: Option<usize>) {
+    let heads = Heads { query: 2, kv: 1, dim: 4, window };
     let batch = Ragged::new([6]);
     let mut random = Random::new(6);
     let (q, k, v, d_out) = (random.normal(48), random.normal(24), random.normal(24), random.normal(48));

@@ -9,7 +9,9 @@
 )]
 
 mod decoder;
+mod families;
 mod formats;
 mod kernels;
 mod peers;
+mod shapes;
 mod support;

@@ -2,7 +2,8 @@
 
 use cloister_model::example::Example;
 use cloister_model::{
-    Decoder, DecoderConfig, Frozen, LayerWeights, Lora, LoraSpec, Precision, SplitMix64, Target, Weights,
+    Decoder, DecoderConfig, Extras, Frozen, LayerWeights, Lora, LoraSpec, Precision, SplitMix64, Target, Variant,
+    Weights,
 };
 
 /// Seeded numbers of several shapes.
@@ -71,6 +72,7 @@ pub fn tiny_config(tied: bool) -> DecoderConfig {
         rope_theta: 10_000.0,
         rms_norm_epsilon: 1e-5,
         tied_embeddings: tied,
+        variant: Variant::default(),
     }
 }
 
@@ -94,6 +96,7 @@ pub fn tiny_weights(config: &DecoderConfig, seed: u64, precision: Precision) -> 
             gate: matrix(&mut random, inner, hidden, 0.2),
             up: matrix(&mut random, inner, hidden, 0.2),
             down: matrix(&mut random, hidden, inner, 0.2),
+            extras: Extras::default(),
         })
         .collect();
     Weights {

@@ -5,6 +5,7 @@
 mod adapter;
 mod chat;
 mod examples;
+mod families;
 mod folder;
 mod gguf;
 mod real;

@@ -41,6 +41,7 @@ fn the_pre_tokenizer_is_the_named_one() {
     assert_eq!(ids(&with("qwen2"), "1212"), [one, two, one, two]);
     assert_eq!(ids(&with("gpt-2"), "1212"), [both, both]);
     assert_eq!(ids(&with("llama-bpe"), "1212"), [both, one, two]);
+    assert_eq!(ids(&with("smaug-bpe"), "1212"), [both, one, two]);
     // Only SmolLM's splits digits off before it looks at white space.
     assert_eq!(ids(&with("smollm"), "  1"), [id("ĠĠ"), one]);
     assert_eq!(ids(&with("qwen2"), "  1"), [id("Ġ"), id("Ġ"), one]);
