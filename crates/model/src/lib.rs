@@ -21,7 +21,7 @@ pub mod weights;
 pub use base::{Base, BaseIdentity};
 pub use chat::{ChatTemplate, Message};
 pub use config::DecoderConfig;
-pub use decoder::{Activations, Decoder, ExampleLoss, Session, Workspace};
+pub use decoder::{Activations, Decoder, ExampleLoss, Kernels, Session, Workspace};
 pub use error::{Error, Result};
 pub use example::{Example, ExampleOptions, LengthPolicy, chat_example, completion_example, text_example};
 pub use family::{Family, Variant};

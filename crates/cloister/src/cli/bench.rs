@@ -6,10 +6,11 @@ use serde_json::{Map, json};
 use super::Exit;
 use super::config::whole;
 use super::console::Console;
-use super::training::{PASS_TOKENS, targets, use_threads};
+use super::training::{targets, use_threads};
 use crate::bench::train::{Setting, run};
 use crate::files::human_bytes;
 use crate::system;
+use crate::train::USUAL_TOKENS;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -70,7 +71,7 @@ impl TrainArgs {
             steps: self.steps,
             precision: self.precision,
             private: !self.non_private,
-            pass_tokens: PASS_TOKENS,
+            pass_tokens: USUAL_TOKENS,
         };
         let measured = run(&setting)?;
         let peak = system::peak_rss_bytes();

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use cloister_model::Precision;
+use cloister_model::{Kernels, Precision};
 use cloister_text::{Columns, Profile};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -28,8 +28,16 @@ pub struct Settings {
     pub base: Option<String>,
     /// Precision in which the frozen base is kept: `f32` or `bf16`
     #[arg(long, env = "CLOISTER_BASE_PRECISION", value_name = "PRECISION", hide_env = true)]
-    #[serde(default, deserialize_with = "precision")]
+    #[serde(default, deserialize_with = "parsed")]
     pub base_precision: Option<Precision>,
+    /// Who computes: `fused`, the kernels made for this, or `composed`, the same from a tensor library's own operations
+    #[arg(long, env = "CLOISTER_KERNELS", value_name = "KERNELS", hide_env = true)]
+    #[serde(default, deserialize_with = "parsed")]
+    pub kernels: Option<Kernels>,
+    /// Most memory of a training run, such as `1GiB`; slower ways to train are taken if they are needed
+    #[arg(long, env = "CLOISTER_MEMORY", value_name = "SIZE", hide_env = true)]
+    #[serde(default, deserialize_with = "parsed")]
+    pub memory: Option<Memory>,
     /// Privacy budget epsilon, above 0
     #[arg(long, env = "CLOISTER_EPSILON", value_name = "E", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub epsilon: Option<f64>,
@@ -89,8 +97,40 @@ pub struct Settings {
     pub out: Option<PathBuf>,
 }
 
-fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Precision>, D::Error> {
+fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: std::fmt::Display>,
+{
     String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// Bytes, written with a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory(pub u64);
+
+impl FromStr for Memory {
+    type Err = &'static str;
+
+    /// A number and `kB`, `MB`, `GB`, `TB` (powers of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "must be a size such as 1GiB or 800MB";
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or(wrong)?;
+        let (number, unit) = text.split_at(end);
+        let size: f64 = number.parse().map_err(|_| wrong)?;
+        let unit = unit.trim();
+        let base: f64 = if unit.ends_with("iB") { 1024.0 } else { 1000.0 };
+        let power = match unit.strip_suffix("iB").or(unit.strip_suffix('B')) {
+            Some("k" | "K") => 1,
+            Some("M") => 2,
+            Some("G") => 3,
+            Some("T") => 4,
+            _ => return Err(wrong),
+        };
+        let bytes = size * base.powi(power);
+        if bytes >= 1.0 && bytes < 2f64.powi(60) { Ok(Self(bytes as u64)) } else { Err(wrong) }
+    }
 }
 
 /// The privacy unit as named on the command line.
@@ -169,6 +209,8 @@ macro_rules! keys {
 keys!(
     base,
     base_precision,
+    kernels,
+    memory,
     epsilon,
     delta,
     batch,

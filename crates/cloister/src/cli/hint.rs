@@ -216,6 +216,9 @@ fn training(error: &train::Error) -> Advice {
         E::NonFiniteLoss { step: 0 } => advice(Exit::Failed, "the base cannot read these records: choose another base"),
         E::NonFiniteLoss { .. } | E::NonFiniteParameters { .. } => advice(Exit::Failed, "lower --learning-rate"),
         E::NotMoved { .. } => advice(Exit::Failed, "raise --learning-rate"),
+        E::Memory { .. } => {
+            advice(Exit::Usage, "raise --memory, lower --max-tokens, or keep the base in less with --base-precision")
+        }
         E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
         E::SnapshotExists { .. } => advice(
             Exit::Usage,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloister_model::{Lora, Precision, peft};
+use cloister_model::{Kernels, Lora, Precision, peft};
 
 use super::config::{Settings, whole};
 use super::console::Console;
@@ -19,6 +19,9 @@ pub(super) struct Flags {
     /// Precision in which the base is kept: `f32` or `bf16`
     #[arg(long, env = "CLOISTER_BASE_PRECISION", value_name = "PRECISION", hide_env = true)]
     base_precision: Option<Precision>,
+    /// Who computes: `fused` or `composed`
+    #[arg(long, env = "CLOISTER_KERNELS", value_name = "KERNELS", hide_env = true)]
+    kernels: Option<Kernels>,
     /// Adapter folder
     #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
@@ -47,7 +50,8 @@ impl Flags {
 
     /// The base, and the adapter if one is named.
     pub(super) fn open(&self, console: &Console) -> anyhow::Result<Model> {
-        let settings = Settings { base: self.base.clone(), base_precision: self.base_precision, ..Settings::default() };
+        let (base, base_precision, kernels) = (self.base.clone(), self.base_precision, self.kernels);
+        let settings = Settings { base, base_precision, kernels, ..Settings::default() };
         let settings = settings.resolve()?;
         use_threads(self.threads)?;
         let ready = open_base(console, &settings.find_base()?, &settings)?;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling};
-use cloister_model::{Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
+use cloister_model::{Activations, Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
 use cloister_text::{Columns, Dataset};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::config::{self, Length, Settings, Unit, positive};
+use super::config::{self, Length, Memory, Settings, Unit, positive};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::input;
@@ -22,7 +22,7 @@ use crate::protect::random_key;
 use crate::pull::{Base as Found, Home, verify};
 use crate::train::corpus::{Grouping, Units, shared_records};
 use crate::train::cost::Cost;
-use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Ready, Recipe, Schedule, StepFigures, Watch};
+use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Passes, Ready, Recipe, Schedule, StepFigures, Watch};
 
 /// Longest example unless the user or the base's context says less.
 const MAX_TOKENS: usize = 512;
@@ -40,8 +40,6 @@ const RATE_MANY: f64 = 2e-3;
 const SUBJECT_CAP: u32 = 8;
 /// Above this the literature speaks of a weak guarantee, or none (Ponomareva et al. 2023, "How to DP-fy ML").
 const WEAK_EPSILON: f64 = 10.0;
-/// Tokens in one pass of the decoder.
-pub(super) const PASS_TOKENS: usize = 512;
 
 /// Flags of `train` and `run` beside the settings.
 #[derive(clap::Args)]
@@ -133,7 +131,7 @@ impl Flags {
             optimizer: OptimizerConfig::adam(),
             learning_rate: settings.learning_rate.unwrap_or(usual),
             schedule: self.schedule()?,
-            micro_batch_tokens: PASS_TOKENS,
+            passes: Passes::default(),
             evaluate_every: self.steps().div_ceil(4),
         })
     }
@@ -229,7 +227,8 @@ pub(super) fn open_base(console: &Console, base: &Found, settings: &Settings) ->
         verify(&Home::from_env()?, manifest, console.show())?;
     }
     let precision = settings.base_precision.unwrap_or_default();
-    let ready = Ready::open(&base.path, precision)?;
+    let kernels = settings.kernels.unwrap_or_default();
+    let ready = Ready::open(&base.path, precision, kernels)?;
     let identity = &ready.base.identity;
     console.say(format_args!(
         "base {} ({}, {:.0} M parameters in {precision}, sha256 {}…)",
@@ -306,7 +305,11 @@ impl Draft {
             Some((path, dataset)) => Some(Evaluation::of(&path, &dataset, &ready, &options)?),
             None => None,
         };
-        Ok(Prepared { ready, corpus, commitment, request, plan, recipe, max_tokens, evaluation })
+        let mut prepared = Prepared { ready, corpus, commitment, request, plan, recipe, max_tokens, evaluation };
+        if let Some(Memory(budget)) = settings.memory {
+            prepared.fit(console, budget)?;
+        }
+        Ok(prepared)
     }
 }
 
@@ -351,6 +354,19 @@ impl Prepared {
         if self.plan.units() < 10_000 {
             console.say(console.ink(Ink::Dim, "  fewer than 10,000 units: expect the noise to cost utility"));
         }
+    }
+
+    /// Chooses passes that stay within `budget` bytes.
+    fn fit(&mut self, console: &Console, budget: u64) -> anyhow::Result<()> {
+        let largest = (self.longest_pass(), self.plan.unit_cap() as usize);
+        let passes = Passes::within(budget, &self.ready.decoder, &self.recipe.lora, largest)?;
+        let activations = match passes.activations {
+            Activations::Kept => "kept",
+            Activations::Recomputed => "recomputed, which takes about a quarter more time",
+        };
+        console.say(format_args!("passes of {} tokens, activations {activations}", passes.tokens));
+        self.recipe.passes = passes;
+        Ok(())
     }
 
     /// Memory and time, from the shapes and a short probe.

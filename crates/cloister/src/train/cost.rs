@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use cloister_model::{Activations, Decoder, Example, Lora, Workspace};
+use cloister_model::{Decoder, Example, Lora, Workspace};
 
 use super::{Error, Recipe};
 use crate::system;
@@ -39,9 +39,9 @@ pub fn estimate(
     steps: u64,
 ) -> Result<Cost, Error> {
     let lora = Lora::zeros(decoder.config(), recipe.lora.clone());
-    let examples = invented(decoder, recipe.micro_batch_tokens.max(longest_pass));
+    let examples = invented(decoder, recipe.passes.tokens.max(longest_pass));
     let references: Vec<&Example> = examples.iter().collect();
-    let (mut workspace, mut gradients) = (Workspace::default(), Vec::new());
+    let (mut workspace, mut gradients) = (Workspace::new(recipe.passes.activations), Vec::new());
     let mut best = f64::INFINITY;
     for _ in 0..2 {
         let started = Instant::now();
@@ -53,13 +53,13 @@ pub fn estimate(
     let tokens = mean_tokens * batch * steps as f64;
     // The integer sum, the noised mean, two moments, and the adapter read back.
     let state = 24 * lora.parameters.len() as u64;
-    let peak = system::peak_rss_bytes().unwrap_or_else(|| least(decoder, probed) + 4 * gradients.len() as u64);
+    let peak = system::peak_rss_bytes().unwrap_or_else(|| least(decoder, recipe, probed) + 4 * gradients.len() as u64);
     Ok(Cost { memory_bytes: peak + state, tokens_per_second, tokens, seconds: tokens / tokens_per_second })
 }
 
 /// Weights and activations: for systems that do not tell the peak.
-fn least(decoder: &Decoder, pass_tokens: usize) -> u64 {
-    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens, Activations::Kept)) as u64
+fn least(decoder: &Decoder, recipe: &Recipe, pass_tokens: usize) -> u64 {
+    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens, recipe.passes.activations)) as u64
 }
 
 /// [`PROBE_EXAMPLES`] examples, `tokens` in all: a pass that cannot be split has few records, however long they are.

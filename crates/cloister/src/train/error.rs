@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::files::human_bytes;
+
 /// A refusal or failure of the training stage.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +55,14 @@ pub enum Error {
     /// The adapter gives the base's logits.
     #[error("the adapter on disk gives the base's logits")]
     Identity,
+    /// No way to train fits the memory that was allowed.
+    #[error("training takes at least {}, and {} are allowed", human_bytes(*least), human_bytes(*budget))]
+    Memory {
+        /// Bytes allowed.
+        budget: u64,
+        /// Bytes of the smallest passes.
+        least: u64,
+    },
     /// Ctrl-C.
     #[error("interrupted after {step} of {steps} steps; a snapshot is kept in `{}`", snapshot.display())]
     Interrupted {

@@ -11,6 +11,7 @@ pub mod cost;
 mod error;
 mod evaluate;
 mod metrics;
+mod passes;
 mod schedule;
 mod snapshot;
 mod state;
@@ -21,13 +22,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use cloister_dp::{OptimizerConfig, PlanRequest, PrivacyPlan};
-use cloister_model::{Base, Decoder, Example, LoraSpec, Precision, Workspace};
+use cloister_model::{Base, Decoder, Example, Kernels, LoraSpec, Precision, Workspace};
 
 pub use adapter::{AdapterCheck, WrittenAdapter};
 pub use corpus::Corpus;
 pub use error::Error;
 pub use evaluate::Loss;
 pub use metrics::Metrics;
+pub use passes::{Passes, USUAL_TOKENS};
 pub use schedule::{Decay, Schedule};
 pub use snapshot::{clear_place, remove_snapshot, snapshot_in};
 
@@ -50,8 +52,8 @@ pub struct Recipe {
     pub learning_rate: f64,
     /// How the rate goes over the steps.
     pub schedule: Schedule,
-    /// Tokens in one pass of the decoder: memory and speed, never the result.
-    pub micro_batch_tokens: usize,
+    /// How a batch goes through the decoder: memory and speed, never the result.
+    pub passes: Passes,
     /// Steps between two evaluations on the public records.
     pub evaluate_every: u64,
 }
@@ -77,9 +79,9 @@ impl Ready {
     ///
     /// # Errors
     /// [`Error::Model`] if it cannot be opened or run; [`Error::BrokenBase`] if its logits are not finite.
-    pub fn open(path: &std::path::Path, precision: Precision) -> Result<Self, Error> {
+    pub fn open(path: &std::path::Path, precision: Precision, kernels: Kernels) -> Result<Self, Error> {
         let (base, weights) = Base::open(path, precision)?;
-        let decoder = Decoder::new(base.config.clone(), weights)?;
+        let decoder = Decoder::with_kernels(base.config.clone(), weights, kernels)?;
         let probe = base.tokenizer.encode("The quick brown fox jumps over the lazy dog.", true)?;
         if !decoder.logits(None, &probe)?.iter().all(|logit| logit.is_finite()) {
             return Err(Error::BrokenBase);
@@ -228,7 +230,7 @@ impl Run<'_> {
     /// records that are due between them.
     fn steps(&mut self, watch: &mut dyn Watch) -> Result<(), Error> {
         let Request { built, recipe, .. } = self.request;
-        let mut workspace = Workspace::default();
+        let mut workspace = Workspace::new(recipe.passes.activations);
         loop {
             let spent = self.trainer.spent();
             let over = spent == built.steps();
@@ -306,7 +308,7 @@ impl Run<'_> {
         let step = self.trainer.spent();
         let Some(examples) = evaluation.filter(|_| self.evaluation_due()) else { return Ok(()) };
         let lora = (step > 0).then_some(self.trainer.lora());
-        let loss = evaluate::evaluate(&ready.decoder, lora, examples, recipe.micro_batch_tokens, workspace)?;
+        let loss = evaluate::evaluate(&ready.decoder, lora, examples, recipe.passes.tokens, workspace)?;
         if !loss.nats_per_token.is_finite() {
             return Err(Error::NonFiniteLoss { step });
         }

@@ -11,9 +11,6 @@ use super::snapshot::Saved;
 use super::{Error, Request};
 use crate::interrupt;
 
-/// Gradients of one micro-batch take at most this much memory.
-const GRADIENT_BYTES: usize = 256 << 20;
-
 /// The state of a run between two steps.
 pub(super) struct Trainer<'a> {
     request: &'a Request<'a>,
@@ -117,13 +114,13 @@ impl<'a> Trainer<'a> {
     /// Splits a batch of units into passes of the decoder, whole units each.
     fn micro_batches(&self, batch: &[usize]) -> Result<Vec<Vec<Vec<usize>>>, Error> {
         let Request { corpus, built: plan, recipe, .. } = self.request;
-        let most_examples = (GRADIENT_BYTES / (4 * self.lora.parameters.len())).max(1);
+        let most_examples = (recipe.passes.gradient_bytes / (4 * self.lora.parameters.len() as u64)).max(1) as usize;
         let (mut all, mut current) = (Vec::new(), Vec::new());
         let (mut tokens, mut examples) = (0, 0);
         for &unit in batch {
             let chosen = choose(&corpus.units[unit], plan.unit_cap() as usize)?;
             let length: usize = chosen.iter().map(|&index| corpus.examples[index].tokens.len()).sum();
-            let full = tokens + length > recipe.micro_batch_tokens || examples + chosen.len() > most_examples;
+            let full = tokens + length > recipe.passes.tokens || examples + chosen.len() > most_examples;
             if full && !current.is_empty() {
                 all.push(std::mem::take(&mut current));
                 (tokens, examples) = (0, 0);

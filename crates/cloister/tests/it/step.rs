@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use cloister::train::corpus::{Grouping, Units};
-use cloister::train::{Corpus, Error, Ready, Recipe, Request, Schedule, remove_snapshot, train};
+use cloister::train::{Corpus, Error, Passes, Ready, Recipe, Request, Schedule, remove_snapshot, train};
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
-use cloister_model::{ExampleOptions, LengthPolicy, Lora, LoraSpec, Precision, Target, Workspace, peft};
+use cloister_model::{ExampleOptions, Kernels, LengthPolicy, Lora, LoraSpec, Precision, Target, Workspace, peft};
 
 use crate::process::Place;
 use crate::tiny::{Silent, base, chat, chats, copy, overflow};
@@ -45,7 +45,7 @@ impl OneStep {
             optimizer,
             learning_rate: RATE,
             schedule: Schedule::default(),
-            micro_batch_tokens: pass_tokens,
+            passes: Passes { tokens: pass_tokens, ..Passes::default() },
             evaluate_every: 1,
         };
         Self { plan, built: PrivacyPlan::non_private(units, units as f64, 1).unwrap(), recipe }
@@ -113,7 +113,7 @@ fn moved(before: &Lora, after: &Lora) -> Vec<f32> {
 #[test]
 fn without_noise_and_clipping_a_step_is_gradient_descent_however_it_is_cut() {
     let place = Place::new();
-    let ready = Ready::open(&base("tiny_llama"), Precision::F32).unwrap();
+    let ready = Ready::open(&base("tiny_llama"), Precision::F32, Kernels::Fused).unwrap();
     let corpus = corpus(&place, &ready, &chats(16));
     let tokens = corpus.tokens();
     // 16 passes of one, two of eight, one of all
@@ -130,7 +130,7 @@ fn without_noise_and_clipping_a_step_is_gradient_descent_however_it_is_cut() {
 #[test]
 fn without_noise_and_clipping_a_step_with_adam_is_adam() {
     let place = Place::new();
-    let ready = Ready::open(&base("tiny_llama"), Precision::F32).unwrap();
+    let ready = Ready::open(&base("tiny_llama"), Precision::F32, Kernels::Fused).unwrap();
     let corpus = corpus(&place, &ready, &chats(16));
     let after = one_step(&place, &ready, &corpus, OptimizerConfig::adam(), 512);
     let before = start(&after);
@@ -154,7 +154,7 @@ fn a_record_that_overflows_adds_exactly_nothing() {
     let place = Place::new();
     let folder = copy(&place, "tiny_llama_untied", "tiny_llama_untied");
     overflow(&folder, Some(96));
-    let ready = Ready::open(Path::new(&folder), Precision::F32).unwrap();
+    let ready = Ready::open(Path::new(&folder), Precision::F32, Kernels::Fused).unwrap();
     let corpus = corpus(&place, &ready, &format!("{}{}\n", chats(7), chat("nan", "nan", "my ~ is late", "sorry")));
     let (mut workspace, mut gradient) = (Workspace::default(), Vec::new());
     let zero = Lora::zeros(&ready.base.config, LoraSpec::new(4, 8, Target::ALL.to_vec()).unwrap());
@@ -172,7 +172,7 @@ fn a_record_that_overflows_adds_exactly_nothing() {
 #[test]
 fn an_adapter_that_cannot_be_written_is_not_lost() {
     let place = Place::new();
-    let ready = Ready::open(&base("tiny_llama"), Precision::F32).unwrap();
+    let ready = Ready::open(&base("tiny_llama"), Precision::F32, Kernels::Fused).unwrap();
     let corpus = corpus(&place, &ready, &chats(8));
     let run = OneStep::new(8, OptimizerConfig::sgd(), 512);
     let in_the_way = place.file("deep", "a file where a folder should be");

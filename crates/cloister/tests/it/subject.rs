@@ -4,10 +4,10 @@
 //! the sum, within an error that follows from sigma and their number. The bound must hold within six of these errors.
 
 use cloister::train::corpus::{Grouping, Units};
-use cloister::train::{Corpus, Ready, Recipe, Request, Schedule, remove_snapshot, train};
+use cloister::train::{Corpus, Passes, Ready, Recipe, Request, Schedule, remove_snapshot, train};
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
 use cloister_model::{
-    Example, ExampleOptions, LengthPolicy, Lora, LoraSpec, Precision, SplitMix64, Target, Workspace, peft,
+    Example, ExampleOptions, Kernels, LengthPolicy, Lora, LoraSpec, Precision, SplitMix64, Target, Workspace, peft,
 };
 
 use crate::process::Place;
@@ -73,7 +73,7 @@ fn norm(gradient: &[f32]) -> f64 {
 fn all_records_of_a_subject_move_the_sum_by_at_most_the_clip_norm() {
     const RELEASES: u64 = 200;
     let place = Place::new();
-    let ready = Ready::open(&base("tiny_llama"), Precision::F32).unwrap();
+    let ready = Ready::open(&base("tiny_llama"), Precision::F32, Kernels::Fused).unwrap();
     let mut lora = Lora::zeros(&ready.base.config, LoraSpec::new(4, 8, Target::ALL.to_vec()).unwrap());
     let mut numbers = SplitMix64(7);
     lora.initialise(|| numbers.uniform());
@@ -134,7 +134,7 @@ fn all_records_of_a_subject_move_the_sum_by_at_most_the_clip_norm() {
 fn a_step_takes_from_a_subject_at_most_the_clip_norm_however_many_records_there_are() {
     const RUNS: usize = 12;
     let place = Place::new();
-    let ready = Ready::open(&base("tiny_llama"), Precision::F32).unwrap();
+    let ready = Ready::open(&base("tiny_llama"), Precision::F32, Kernels::Fused).unwrap();
     // 20 records with one text: whichever eight are chosen, their mean is known
     let of_x = |n: usize| format!("{}\n", chat(&format!("x{n}"), "x", "i am x", "hello x"));
     let records: String =
@@ -148,7 +148,7 @@ fn a_step_takes_from_a_subject_at_most_the_clip_norm_however_many_records_there_
         optimizer: OptimizerConfig::sgd(),
         learning_rate: RATE,
         schedule: Schedule::default(),
-        micro_batch_tokens: 64,
+        passes: Passes { tokens: 64, ..Passes::default() },
         evaluate_every: 1,
     };
     let mut shares = Vec::new();

@@ -71,6 +71,55 @@ fn records_become_an_adapter_that_other_verbs_take() {
 }
 
 #[test]
+fn composed_kernels_run_every_verb_and_agree_with_the_fused() {
+    let place = Place::new();
+    place.file("in.jsonl", chats(12));
+    let more = ["--kernels", "composed", "--steps", "2"];
+    train(&place, &base("tiny_llama"), "in.jsonl", &more).exits(0);
+    place.file("texts.jsonl", "{\"id\":\"a\",\"text\":\"the miller was not seen\"}\n");
+    place.file("prompts.jsonl", json!({"id": "a", "prompt": "hello there"}).to_string());
+    let ask = |verb: &[&str], kernels: &str| {
+        let mut command = place.command();
+        command.args(verb).arg("--base").arg(base("tiny_llama")).args(["--adapter", "out", "--kernels", kernels]);
+        Ran::of(command.output().unwrap()).exits(0).lines().remove(0)
+    };
+    let score = |kernels| ask(&["audit", "score", "texts.jsonl"], kernels)["logprob"].as_f64().unwrap();
+    assert!((score("fused") - score("composed")).abs() < 1e-3);
+    let tokens = |kernels| {
+        ask(&["generate", "--prompts", "prompts.jsonl", "--greedy", "--max-tokens", "6"], kernels)["tokens"].clone()
+    };
+    assert_eq!(tokens("fused"), tokens("composed"));
+}
+
+#[test]
+fn a_run_stays_within_the_memory_that_it_is_allowed_or_does_not_start() {
+    let place = Place::new();
+    place.file("in.jsonl", chats(20));
+    let tiny = base("tiny_llama");
+    let ran = train(&place, &tiny, "in.jsonl", &["--memory", "1MB"]);
+    refused(&place, ran, 2, "training takes at least", "raise --memory");
+    let ran = train(&place, &tiny, "in.jsonl", &["--memory", "1000"]);
+    refused(&place, ran, 2, "must be a size such as 1GiB", "--help");
+    let budget = 600u64 << 20;
+    let document = train(&place, &tiny, "in.jsonl", &["--memory", "600MiB"]).exits(0).document();
+    assert!(document["peak_rss_bytes"].as_u64().unwrap() < budget);
+
+    let Some(real) = std::env::var_os("CLOISTER_TEST_BASE") else {
+        eprintln!("skipped: CLOISTER_TEST_BASE names no base");
+        return;
+    };
+    let long = |n: usize| chat(&format!("r{n}"), "s", &"the order is late ".repeat(110), "we look into it").to_string();
+    place.file("long.jsonl", (0..20).map(|n| long(n) + "\n").collect::<String>());
+    for (memory, way) in [("2GiB", "activations kept"), ("600MiB", "activations recomputed")] {
+        let more = ["--memory", memory, "--base-precision", "bf16", "--dry-run"];
+        let ran = train(&place, Path::new(&real), "long.jsonl", &more).exits(0);
+        assert!(ran.stderr.contains(way), "{}", ran.stderr);
+        let bytes = ran.document()["cost"]["memory_bytes"].as_u64().unwrap();
+        assert!(bytes < if memory == "2GiB" { 2 << 30 } else { budget }, "{memory}: {bytes}");
+    }
+}
+
+#[test]
 fn a_dry_run_prints_the_plan_and_writes_nothing() {
     let place = Place::new();
     place.file("in.jsonl", chats(20));

@@ -103,28 +103,13 @@ impl Composed {
     /// # Errors
     /// [`crate::Error::Composed`] from the tensor library.
     pub fn per_example_gradients(&self, lora: &Lora, examples: &[&Example]) -> Result<(Vec<f32>, Vec<ExampleLoss>)> {
-        let length = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(0);
-        let mut ids = Vec::new();
-        for example in examples {
-            ids.extend_from_slice(&example.tokens);
-            ids.resize(ids.len() + length - example.tokens.len(), 0);
-        }
-        let ids = Tensor::from_vec(ids, (examples.len(), length), &self.device)?;
         let replicated = self.replicate(lora, examples.len())?;
-        let logits = self.forward(&ids, Some(lora), Some(&replicated))?;
+        let nats = self.nats(Some(lora), Some(&replicated), examples)?;
         let mut total = Tensor::zeros((), DType::F32, &self.device)?;
-        let mut losses = Vec::with_capacity(examples.len());
-        for (row, example) in examples.iter().enumerate() {
-            let positions: Vec<u32> =
-                (1..example.tokens.len()).filter(|&t| example.is_target[t]).map(|t| t as u32).collect();
-            let targets: Vec<u32> = positions.iter().map(|&t| example.tokens[t as usize]).collect();
-            let before: Vec<u32> = positions.iter().map(|t| t - 1).collect();
-            let count = targets.len();
-            let lines = logits.get(row)?.index_select(&Tensor::from_vec(before, count, &self.device)?, 0)?;
-            let nats = ops::cross_entropy(&lines, &Tensor::from_vec(targets, count, &self.device)?)?;
-            losses.push(ExampleLoss { nats: f64::from(nats.to_scalar::<f32>()?), targets: count });
-            total = (total + (nats / count as f64)?)?;
+        for (nats, targets) in &nats {
+            total = (total + (nats / *targets as f64)?)?;
         }
+        let losses = measured(&nats)?;
         let gradients = total.backward()?;
         let size = lora.parameters.len();
         let mut out = vec![0.0f32; examples.len() * size];
@@ -138,6 +123,41 @@ impl Composed {
             }
         }
         Ok((out, losses))
+    }
+
+    /// As [`crate::Decoder::losses`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Composed`] from the tensor library.
+    pub fn losses(&self, lora: Option<&Lora>, examples: &[&Example]) -> Result<Vec<ExampleLoss>> {
+        let replicated = lora.map(|lora| self.replicate(lora, examples.len())).transpose()?;
+        measured(&self.nats(lora, replicated.as_ref(), examples)?)
+    }
+
+    /// The summed loss of every example, and its number of targets.
+    fn nats(
+        &self,
+        lora: Option<&Lora>,
+        replicated: Option<&Replicated>,
+        examples: &[&Example],
+    ) -> Result<Vec<(Tensor, usize)>> {
+        let length = examples.iter().map(|e| e.tokens.len()).max().unwrap_or(0);
+        let mut ids = Vec::new();
+        for example in examples {
+            ids.extend_from_slice(&example.tokens);
+            ids.resize(ids.len() + length - example.tokens.len(), 0);
+        }
+        let ids = Tensor::from_vec(ids, (examples.len(), length), &self.device)?;
+        let logits = self.forward(&ids, lora, replicated)?;
+        let of_example = |(row, example): (usize, &&Example)| {
+            let targets = (1..example.tokens.len()).filter(|&position| example.is_target[position]);
+            let (before, tokens): (Vec<u32>, Vec<u32>) =
+                targets.map(|position| (position as u32 - 1, example.tokens[position])).unzip();
+            let count = tokens.len();
+            let lines = logits.get(row)?.index_select(&Tensor::from_vec(before, count, &self.device)?, 0)?;
+            Ok((ops::cross_entropy(&lines, &Tensor::from_vec(tokens, count, &self.device)?)?, count))
+        };
+        examples.iter().enumerate().map(of_example).collect()
     }
 
     fn replicate(&self, lora: &Lora, examples: usize) -> Result<Replicated> {
@@ -208,4 +228,11 @@ impl Composed {
         }
         ops::linear(&ops::rms_norm(&x, &self.final_norm, epsilon)?, &self.head)
     }
+}
+
+fn measured(nats: &[(Tensor, usize)]) -> Result<Vec<ExampleLoss>> {
+    let of_example = |(nats, targets): &(Tensor, usize)| {
+        Ok(ExampleLoss { nats: f64::from(nats.to_scalar::<f32>()?), targets: *targets })
+    };
+    nats.iter().map(of_example).collect()
 }

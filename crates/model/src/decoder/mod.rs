@@ -14,6 +14,10 @@ pub use session::Session;
 use workspace::Ends;
 pub use workspace::{Activations, Workspace};
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::composed::Composed;
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::example::Example;
@@ -44,20 +48,60 @@ impl ExampleLoss {
     }
 }
 
+/// Who computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kernels {
+    /// The kernels of [`crate::kernels`].
+    #[default]
+    Fused,
+    /// The operations of [`crate::composed`]: slow, in `f32`, with a second copy of the weights; for comparison.
+    Composed,
+}
+
+impl fmt::Display for Kernels {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Fused => "fused",
+            Self::Composed => "composed",
+        })
+    }
+}
+
+impl FromStr for Kernels {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "fused" => Ok(Self::Fused),
+            "composed" => Ok(Self::Composed),
+            _ => Err("must be fused or composed"),
+        }
+    }
+}
+
 /// A base that is ready to run.
 pub struct Decoder {
     config: DecoderConfig,
     weights: Weights,
+    composed: Option<Composed>,
     rope: rope::Table,
     local_rope: Option<rope::Table>,
 }
 
 impl Decoder {
-    /// Checks shapes and prepares the rotary tables.
+    /// A decoder on the fused kernels. Checks shapes and prepares the rotary tables.
     ///
     /// # Errors
     /// [`Error::Config`] or [`Error::Tensor`] if config and weights do not fit each other.
     pub fn new(config: DecoderConfig, weights: Weights) -> Result<Self> {
+        Self::with_kernels(config, weights, Kernels::Fused)
+    }
+
+    /// As [`Decoder::new`], computed by whom one likes.
+    ///
+    /// # Errors
+    /// As [`Decoder::new`]; [`Error::Composed`] if the tensor library refuses.
+    pub fn with_kernels(config: DecoderConfig, weights: Weights, kernels: Kernels) -> Result<Self> {
         config.validate()?;
         weights.validate(&config)?;
         let table = |scaling: &RopeScaling, theta: f32| {
@@ -65,7 +109,11 @@ impl Decoder {
         };
         let rope = table(&config.variant.rope_scaling, config.rope_theta);
         let local_rope = config.variant.local_rope_theta.map(|theta| table(&RopeScaling::None, theta));
-        Ok(Self { config, weights, rope, local_rope })
+        let composed = match kernels {
+            Kernels::Fused => None,
+            Kernels::Composed => Some(Composed::new(&config, &weights, &candle_core::Device::Cpu)?),
+        };
+        Ok(Self { config, weights, composed, rope, local_rope })
     }
 
     /// The decoder's shape.
@@ -97,6 +145,9 @@ impl Decoder {
         workspace: &mut Workspace,
     ) -> Result<Vec<ExampleLoss>> {
         let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
+        if let Some(composed) = &self.composed {
+            return composed.losses(lora, examples);
+        }
         workspace.prepare(&self.config, &batch, 1);
         let mut hidden = std::mem::take(&mut workspace.ends.hidden);
         self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
@@ -126,6 +177,11 @@ impl Decoder {
         gradients: &mut Vec<f32>,
     ) -> Result<Vec<ExampleLoss>> {
         let batch = self.check(examples.iter().map(|e| e.tokens.as_slice()))?;
+        if let Some(composed) = &self.composed {
+            let losses;
+            (*gradients, losses) = composed.per_example_gradients(lora, examples)?;
+            return Ok(losses);
+        }
         gradients.resize(examples.len() * lora.parameters.len(), 0.0);
         workspace.prepare_training(&self.config, &batch);
         let recompute = workspace.activations == Activations::Recomputed;
@@ -166,6 +222,9 @@ impl Decoder {
     /// As [`Decoder::losses`].
     pub fn logits(&self, lora: Option<&Lora>, tokens: &[u32]) -> Result<Vec<f32>> {
         let batch = self.check(std::iter::once(tokens))?;
+        if let Some(composed) = &self.composed {
+            return composed.logits(lora, tokens);
+        }
         let mut workspace = Workspace::default();
         workspace.prepare(&self.config, &batch, 1);
         let mut hidden = Vec::new();

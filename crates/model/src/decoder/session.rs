@@ -19,6 +19,8 @@ pub struct Session<'a> {
     lora: Option<&'a Lora>,
     layers: Vec<Cache>,
     length: usize,
+    /// What was fed, where the composed decoder answers: it has no cache, and reads everything again.
+    tokens: Vec<u32>,
 }
 
 /// Keys and values of one block, one growing buffer `[positions, head_dim]` per head.
@@ -31,7 +33,13 @@ impl<'a> Session<'a> {
     pub(super) fn new(decoder: &'a Decoder, lora: Option<&'a Lora>) -> Self {
         let heads = decoder.config.kv_heads;
         let cache = || Cache { keys: vec![Vec::new(); heads], values: vec![Vec::new(); heads] };
-        Self { decoder, lora, layers: (0..decoder.config.layers).map(|_| cache()).collect(), length: 0 }
+        Self {
+            decoder,
+            lora,
+            layers: (0..decoder.config.layers).map(|_| cache()).collect(),
+            length: 0,
+            tokens: Vec::new(),
+        }
     }
 
     /// Tokens in the cache.
@@ -56,6 +64,12 @@ impl<'a> Session<'a> {
         let limit = decoder.config.context_length;
         if self.length + tokens.len() > limit {
             return Err(Error::TooLong { tokens: self.length + tokens.len(), limit });
+        }
+        if let Some(composed) = &decoder.composed {
+            self.tokens.extend_from_slice(tokens);
+            self.length = self.tokens.len();
+            let logits = composed.logits(self.lora, &self.tokens)?;
+            return Ok(logits[logits.len() - decoder.config.vocab_size..].to_vec());
         }
         let mut hidden = Vec::new();
         decoder.embed(&mut hidden, tokens);

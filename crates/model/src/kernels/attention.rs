@@ -57,20 +57,23 @@ pub fn forward_head(out: &mut [f32], log_sums: &mut [f32], q: &[f32], k: &[f32],
         let keys = first * dim..(past + end) * dim;
         let (q, k, v) = (&q[start * dim..end * dim], &k[keys.clone()], &v[keys]);
         block_scores(scores, q, k, heads);
-        dispatch(|| {
-            for row in 0..rows {
-                let visible = past + start + row + 1;
-                let visible = heads.first(visible) - first..visible - first;
-                let line = &mut scores[row * seen..(row + 1) * seen];
-                let top = max(&line[visible.clone()]);
-                let sum = exp_shifted(&mut line[visible.clone()], top);
-                let inverse = 1.0 / sum;
-                line[visible.clone()].iter_mut().for_each(|p| *p *= inverse);
-                line[..visible.start].fill(0.0);
-                line[visible.end..].fill(0.0);
-                log_sums[start + row] = top + sum.ln();
-            }
-        });
+        dispatch(
+            #[inline(always)]
+            || {
+                for row in 0..rows {
+                    let visible = past + start + row + 1;
+                    let visible = heads.first(visible) - first..visible - first;
+                    let line = &mut scores[row * seen..(row + 1) * seen];
+                    let top = max(&line[visible.clone()]);
+                    let sum = exp_shifted(&mut line[visible.clone()], top);
+                    let inverse = 1.0 / sum;
+                    line[visible.clone()].iter_mut().for_each(|p| *p *= inverse);
+                    line[..visible.start].fill(0.0);
+                    line[visible.end..].fill(0.0);
+                    log_sums[start + row] = top + sum.ln();
+                }
+            },
+        );
         let out = ViewMut::new(&mut out[start * dim..end * dim], rows, dim);
         multiply(out, Into::Replace, 1.0, View::new(scores, rows, seen), View::new(v, seen, dim), Threads::One);
     }
@@ -187,22 +190,25 @@ fn backward_head(dq: &mut [f32], dk: &mut [f32], dv: &mut [f32], head: &OneHead<
         let d_out_view = View::new(d_out, rows, dim);
         let values = View::new(v, seen, dim).transposed();
         multiply(ViewMut::new(dp, rows, seen), Into::Replace, 1.0, d_out_view, values, Threads::One);
-        dispatch(|| {
-            for row in 0..rows {
-                let visible = start + row + 1;
-                let visible = heads.first(visible) - first..visible - first;
-                let line = row * seen..(row + 1) * seen;
-                let (p, dp) = (&mut p[line.clone()], &mut dp[line]);
-                exp_shifted(&mut p[visible.clone()], head.log_sums[start + row]);
-                p[..visible.start].fill(0.0);
-                p[visible.end..].fill(0.0);
-                // sum_j p_j dp_j equals the output's row times its gradient (equation 4 of the paper)
-                let mean = dot(&out[row * dim..(row + 1) * dim], &d_out[row * dim..(row + 1) * dim]);
-                for (dp, &p) in dp.iter_mut().zip(p.iter()) {
-                    *dp = p * (*dp - mean);
+        dispatch(
+            #[inline(always)]
+            || {
+                for row in 0..rows {
+                    let visible = start + row + 1;
+                    let visible = heads.first(visible) - first..visible - first;
+                    let line = row * seen..(row + 1) * seen;
+                    let (p, dp) = (&mut p[line.clone()], &mut dp[line]);
+                    exp_shifted(&mut p[visible.clone()], head.log_sums[start + row]);
+                    p[..visible.start].fill(0.0);
+                    p[visible.end..].fill(0.0);
+                    // sum_j p_j dp_j equals the output's row times its gradient (equation 4 of the paper)
+                    let mean = dot(&out[row * dim..(row + 1) * dim], &d_out[row * dim..(row + 1) * dim]);
+                    for (dp, &p) in dp.iter_mut().zip(p.iter()) {
+                        *dp = p * (*dp - mean);
+                    }
                 }
-            }
-        });
+            },
+        );
         let (p, ds) = (View::new(p, rows, seen), View::new(dp, rows, seen));
         let dv = ViewMut::new(&mut dv[keys.clone()], seen, dim);
         multiply(dv, Into::Add, 1.0, p.transposed(), d_out_view, Threads::One);

@@ -2,10 +2,9 @@
 //!
 //! Only rows that have a target come here: the others cost nothing.
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::elementwise::{exp_shifted, max};
+use super::elementwise::{dispatch, exp_shifted, max};
 use super::frozen::Frozen;
 use super::matmul::Into;
 
@@ -51,33 +50,21 @@ pub fn forward_backward(
 
 /// The loss of one row; if `backward`, its logits become `weight * (softmax - one_hot)`.
 fn row(line: &mut [f32], goal: Goal, backward: bool) -> f32 {
-    Arch::new().dispatch(Row { line, goal, backward })
-}
-
-/// A named operation: a closure of this size is not inlined into the vectorised code, and then runs without it.
-struct Row<'a> {
-    line: &'a mut [f32],
-    goal: Goal,
-    backward: bool,
-}
-
-impl NullaryFnOnce for Row<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn call(self) -> f32 {
-        let Self { line, goal, backward } = self;
-        let target = goal.token as usize;
-        let wanted = line[target];
-        let top = max(line);
-        let sum = exp_shifted(line, top);
-        if backward {
-            let factor = goal.weight / sum;
-            for value in line.iter_mut() {
-                *value *= factor;
+    let target = goal.token as usize;
+    let wanted = line[target];
+    dispatch(
+        #[inline(always)]
+        || {
+            let top = max(line);
+            let sum = exp_shifted(line, top);
+            if backward {
+                let factor = goal.weight / sum;
+                for value in line.iter_mut() {
+                    *value *= factor;
+                }
+                line[target] -= goal.weight;
             }
-            line[target] -= goal.weight;
-        }
-        top + sum.ln() - wanted
-    }
+            top + sum.ln() - wanted
+        },
+    )
 }

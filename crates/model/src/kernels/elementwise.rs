@@ -6,6 +6,9 @@
 use pulp::Arch;
 
 /// Runs `work` compiled for the best instruction set of this processor.
+///
+/// Write `#[inline(always)]` before the closure: one that the compiler does not inline is compiled without wide
+/// instructions, silently.
 #[inline]
 pub fn dispatch<R>(work: impl FnOnce() -> R) -> R {
     Arch::new().dispatch(work)

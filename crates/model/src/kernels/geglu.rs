@@ -22,11 +22,14 @@ fn share(x: f32) -> f32 {
 pub fn forward(activation: &mut [f32], gate: &[f32], up: &[f32]) {
     activation.par_chunks_mut(BLOCK).zip(gate.par_chunks(BLOCK)).zip(up.par_chunks(BLOCK)).for_each(
         |((activation, gate), up)| {
-            dispatch(|| {
-                for ((a, &g), &u) in activation.iter_mut().zip(gate).zip(up) {
-                    *a = g * share(g) * u;
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((a, &g), &u) in activation.iter_mut().zip(gate).zip(up) {
+                        *a = g * share(g) * u;
+                    }
+                },
+            );
         },
     );
 }
@@ -36,16 +39,19 @@ pub fn forward(activation: &mut [f32], gate: &[f32], up: &[f32]) {
 pub fn backward(gate: &mut [f32], up: &mut [f32], d_activation: &[f32]) {
     gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(d_activation.par_chunks(BLOCK)).for_each(
         |((gate, up), d_activation)| {
-            dispatch(|| {
-                for ((g, u), &da) in gate.iter_mut().zip(up.iter_mut()).zip(d_activation) {
-                    let s = share(*g);
-                    let steepness = SLOPE * (1.0 + 3.0 * CUBE * *g * *g);
-                    let slope = s * (1.0 + *g * (1.0 - s) * steepness);
-                    let gelu = *g * s;
-                    *g = da * *u * slope;
-                    *u = da * gelu;
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((g, u), &da) in gate.iter_mut().zip(up.iter_mut()).zip(d_activation) {
+                        let s = share(*g);
+                        let steepness = SLOPE * (1.0 + 3.0 * CUBE * *g * *g);
+                        let slope = s * (1.0 + *g * (1.0 - s) * steepness);
+                        let gelu = *g * s;
+                        *g = da * *u * slope;
+                        *u = da * gelu;
+                    }
+                },
+            );
         },
     );
 }

@@ -9,10 +9,13 @@ pub fn forward(y: &mut [f32], reciprocals: &mut [f32], x: &[f32], gain: &[f32], 
     let width = gain.len();
     y.par_chunks_mut(width).zip(reciprocals.par_iter_mut()).zip(x.par_chunks(width)).for_each(
         |((y, reciprocal), x)| {
-            dispatch(|| {
-                *reciprocal = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
-                scale_row(y, x, gain, *reciprocal);
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    *reciprocal = 1.0 / (dot(x, x) / width as f32 + epsilon).sqrt();
+                    scale_row(y, x, gain, *reciprocal);
+                },
+            );
         },
     );
 }
@@ -20,10 +23,12 @@ pub fn forward(y: &mut [f32], reciprocals: &mut [f32], x: &[f32], gain: &[f32], 
 /// Repeats [`forward`] from the stored reciprocals: the normalised rows are not kept between the passes.
 pub fn recompute(y: &mut [f32], reciprocals: &[f32], x: &[f32], gain: &[f32]) {
     let width = gain.len();
-    y.par_chunks_mut(width)
-        .zip(reciprocals.par_iter())
-        .zip(x.par_chunks(width))
-        .for_each(|((y, &reciprocal), x)| dispatch(|| scale_row(y, x, gain, reciprocal)));
+    y.par_chunks_mut(width).zip(reciprocals.par_iter()).zip(x.par_chunks(width)).for_each(|((y, &reciprocal), x)| {
+        dispatch(
+            #[inline(always)]
+            || scale_row(y, x, gain, reciprocal),
+        )
+    });
 }
 
 #[inline(always)]
@@ -45,15 +50,18 @@ pub fn backward(dx: &mut [f32], dy: &[f32], reciprocals: &[f32], x: &[f32], gain
         .for_each_init(
             || vec![0.0f32; width],
             |weighted, (((dx, dy), &s), x)| {
-                dispatch(|| {
-                    for ((w, &dy), &g) in weighted.iter_mut().zip(dy).zip(gain) {
-                        *w = dy * g;
-                    }
-                    let along = sum2(weighted, x, |w, x| w * x) * s * s / width as f32;
-                    for ((dx, &w), &x) in dx.iter_mut().zip(weighted.iter()).zip(x) {
-                        *dx += s * (w - x * along);
-                    }
-                });
+                dispatch(
+                    #[inline(always)]
+                    || {
+                        for ((w, &dy), &g) in weighted.iter_mut().zip(dy).zip(gain) {
+                            *w = dy * g;
+                        }
+                        let along = sum2(weighted, x, |w, x| w * x) * s * s / width as f32;
+                        for ((dx, &w), &x) in dx.iter_mut().zip(weighted.iter()).zip(x) {
+                            *dx += s * (w - x * along);
+                        }
+                    },
+                );
             },
         );
 }
@@ -62,10 +70,13 @@ pub fn backward(dx: &mut [f32], dy: &[f32], reciprocals: &[f32], x: &[f32], gain
 pub fn backward_in_place(dy: &mut [f32], reciprocals: &[f32], x: &[f32], gain: &[f32]) {
     let width = gain.len();
     dy.par_chunks_mut(width).zip(reciprocals.par_iter()).zip(x.par_chunks(width)).for_each(|((dy, &s), x)| {
-        dispatch(|| {
-            dy.iter_mut().zip(gain).for_each(|(dy, &g)| *dy *= g);
-            let along = sum2(dy, x, |w, x| w * x) * s * s / width as f32;
-            dy.iter_mut().zip(x).for_each(|(dy, &x)| *dy = s * (*dy - x * along));
-        });
+        dispatch(
+            #[inline(always)]
+            || {
+                dy.iter_mut().zip(gain).for_each(|(dy, &g)| *dy *= g);
+                let along = sum2(dy, x, |w, x| w * x) * s * s / width as f32;
+                dy.iter_mut().zip(x).for_each(|(dy, &x)| *dy = s * (*dy - x * along));
+            },
+        );
     });
 }

@@ -56,35 +56,41 @@ impl Table {
 /// `rows: [length, heads * head_dim]`, `out: [heads, length, head_dim]`.
 pub fn split_heads(out: &mut [f32], rows: &[f32], heads: usize, head_dim: usize, table: Option<&Table>, first: usize) {
     let length = rows.len() / (heads * head_dim);
-    dispatch(|| {
-        for head in 0..heads {
-            for position in 0..length {
-                let source = &rows[(position * heads + head) * head_dim..][..head_dim];
-                let target = &mut out[(head * length + position) * head_dim..][..head_dim];
-                match table {
-                    Some(table) => rotate(target, source, table.at(first + position), 1.0),
-                    None => target.copy_from_slice(source),
+    dispatch(
+        #[inline(always)]
+        || {
+            for head in 0..heads {
+                for position in 0..length {
+                    let source = &rows[(position * heads + head) * head_dim..][..head_dim];
+                    let target = &mut out[(head * length + position) * head_dim..][..head_dim];
+                    match table {
+                        Some(table) => rotate(target, source, table.at(first + position), 1.0),
+                        None => target.copy_from_slice(source),
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 /// The backward of [`split_heads`]: back to `[length, heads * head_dim]`, rotated the other way.
 pub fn join_heads(rows: &mut [f32], heads_major: &[f32], heads: usize, head_dim: usize, table: Option<&Table>) {
     let length = rows.len() / (heads * head_dim);
-    dispatch(|| {
-        for head in 0..heads {
-            for position in 0..length {
-                let source = &heads_major[(head * length + position) * head_dim..][..head_dim];
-                let target = &mut rows[(position * heads + head) * head_dim..][..head_dim];
-                match table {
-                    Some(table) => rotate(target, source, table.at(position), -1.0),
-                    None => target.copy_from_slice(source),
+    dispatch(
+        #[inline(always)]
+        || {
+            for head in 0..heads {
+                for position in 0..length {
+                    let source = &heads_major[(head * length + position) * head_dim..][..head_dim];
+                    let target = &mut rows[(position * heads + head) * head_dim..][..head_dim];
+                    match table {
+                        Some(table) => rotate(target, source, table.at(position), -1.0),
+                        None => target.copy_from_slice(source),
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 #[inline(always)]

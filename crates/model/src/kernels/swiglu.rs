@@ -11,11 +11,14 @@ const BLOCK: usize = 1 << 14;
 pub fn forward(activation: &mut [f32], gate: &[f32], up: &[f32]) {
     activation.par_chunks_mut(BLOCK).zip(gate.par_chunks(BLOCK)).zip(up.par_chunks(BLOCK)).for_each(
         |((activation, gate), up)| {
-            dispatch(|| {
-                for ((a, &g), &u) in activation.iter_mut().zip(gate).zip(up) {
-                    *a = g * sigmoid(g) * u;
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((a, &g), &u) in activation.iter_mut().zip(gate).zip(up) {
+                        *a = g * sigmoid(g) * u;
+                    }
+                },
+            );
         },
     );
 }
@@ -25,15 +28,18 @@ pub fn forward(activation: &mut [f32], gate: &[f32], up: &[f32]) {
 pub fn backward(gate: &mut [f32], up: &mut [f32], d_activation: &[f32]) {
     gate.par_chunks_mut(BLOCK).zip(up.par_chunks_mut(BLOCK)).zip(d_activation.par_chunks(BLOCK)).for_each(
         |((gate, up), d_activation)| {
-            dispatch(|| {
-                for ((g, u), &da) in gate.iter_mut().zip(up.iter_mut()).zip(d_activation) {
-                    let s = sigmoid(*g);
-                    let silu = *g * s;
-                    let slope = s * (1.0 + *g * (1.0 - s));
-                    *g = da * *u * slope;
-                    *u = da * silu;
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((g, u), &da) in gate.iter_mut().zip(up.iter_mut()).zip(d_activation) {
+                        let s = sigmoid(*g);
+                        let silu = *g * s;
+                        let slope = s * (1.0 + *g * (1.0 - s));
+                        *g = da * *u * slope;
+                        *u = da * silu;
+                    }
+                },
+            );
         },
     );
 }

@@ -3,7 +3,7 @@
 use candle_core::Device;
 use cloister_model::composed::Composed;
 use cloister_model::example::Example;
-use cloister_model::{Activations, Decoder, Lora, LoraSpec, Precision, Target, Workspace};
+use cloister_model::{Activations, Decoder, Kernels, Lora, LoraSpec, Precision, Target, Workspace};
 
 use crate::support::{assert_close, examples, finite_difference, tiny, tiny_config, tiny_lora, tiny_weights};
 
@@ -50,6 +50,26 @@ fn per_example_gradients_equal_the_composed_decoder() {
             assert_eq!(a.targets, b.targets);
             assert!((a.nats - b.nats).abs() < 1e-3);
         }
+    }
+}
+
+#[test]
+fn the_composed_kernels_answer_every_question_as_the_fused_do() {
+    let config = tiny_config(true);
+    let batch = examples(&config, &[5, 17, 2], 27);
+    let build =
+        |kernels| Decoder::with_kernels(config.clone(), tiny_weights(&config, 28, Precision::F32), kernels).unwrap();
+    let (fused, composed) = (build(Kernels::Fused), build(Kernels::Composed));
+    let lora = tiny_lora(&config, &Target::ALL, 29);
+    assert_close(&gradients(&composed, &lora, &refs(&batch)), &gradients(&fused, &lora, &refs(&batch)), 1e-4);
+    let losses = |decoder: &Decoder| decoder.losses(Some(&lora), &refs(&batch), &mut Workspace::default()).unwrap();
+    for (a, b) in losses(&composed).iter().zip(losses(&fused)) {
+        assert!((a.nats - b.nats).abs() < 1e-3 && a.targets == b.targets);
+    }
+    let (mut slow, mut fast) = (composed.session(Some(&lora)), fused.session(Some(&lora)));
+    for part in [&[3, 1, 4, 1][..], &[5], &[9, 2]] {
+        assert_close(&slow.feed(part).unwrap(), &fast.feed(part).unwrap(), 2e-5);
+        assert_eq!(slow.len(), fast.len());
     }
 }
 
