@@ -39,6 +39,8 @@ pub struct Measured {
     pub step_seconds: Vec<f64>,
     /// Tokens in a step divided by the median.
     pub tokens_per_second: f64,
+    /// Bytes of the frozen matrices.
+    pub weight_bytes: u64,
 }
 
 /// The shape of SmolLM2-135M (its config.json).
@@ -114,7 +116,11 @@ pub fn run(setting: &Setting) -> Result<Measured, Error> {
     let mut sorted = step_seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let median = sorted[sorted.len() / 2];
-    Ok(Measured { tokens_per_second: (setting.batch * setting.sequence) as f64 / median, step_seconds })
+    Ok(Measured {
+        tokens_per_second: (setting.batch * setting.sequence) as f64 / median,
+        step_seconds,
+        weight_bytes: decoder.weight_bytes() as u64,
+    })
 }
 
 fn example(numbers: &mut SplitMix64, length: usize) -> Example {
@@ -128,7 +134,7 @@ fn example(numbers: &mut SplitMix64, length: usize) -> Example {
 fn generated(config: &DecoderConfig, precision: Precision, numbers: &mut SplitMix64) -> Weights {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let (query, kv) = (config.query_width(), config.kv_width());
-    let mut matrix = |output: usize, input: usize| {
+    let mut kept = |output: usize, input: usize, precision: Precision| {
         let mut matrix = Frozen::zeros(output, input, precision);
         for row in 0..output {
             let values: Vec<f32> = (0..input).map(|_| (numbers.uniform() - 0.5) * 0.14).collect();
@@ -136,6 +142,10 @@ fn generated(config: &DecoderConfig, precision: Precision, numbers: &mut SplitMi
         }
         matrix
     };
+    // Files in four bits keep the embedding in eight.
+    let finer = if precision == Precision::Q4 { Precision::Q8 } else { precision };
+    let embedding = kept(config.vocab_size, hidden, finer);
+    let mut matrix = |output, input| kept(output, input, precision);
     let layers = (0..config.layers)
         .map(|_| LayerWeights {
             attention_norm: vec![1.0; hidden],
@@ -150,5 +160,5 @@ fn generated(config: &DecoderConfig, precision: Precision, numbers: &mut SplitMi
             extras: Extras::default(),
         })
         .collect();
-    Weights { embedding: matrix(config.vocab_size, hidden), layers, final_norm: vec![1.0; hidden], head: None }
+    Weights { embedding, layers, final_norm: vec![1.0; hidden], head: None }
 }

@@ -27,7 +27,7 @@ enum Engine {
 
 #[derive(clap::Args)]
 struct TrainArgs {
-    /// Precision of the frozen weights: `f32` or `bf16`
+    /// Precision of the frozen weights: `f32`, `bf16`, `q8` or `q4`
     #[arg(long, default_value = "f32")]
     precision: Precision,
     /// Adapted matrices: `qv`, `all`, or a list such as `q,k,v,o`
@@ -76,11 +76,12 @@ impl TrainArgs {
         let measured = run(&setting)?;
         let peak = system::peak_rss_bytes();
         console.say(format_args!(
-            "{:.1} tokens/s (median of {} steps of {} tokens), peak memory {}",
+            "{:.1} tokens/s (median of {} steps of {} tokens), peak memory {}, of it frozen weights {}",
             measured.tokens_per_second,
             measured.step_seconds.len(),
             self.batch * self.sequence,
-            human_bytes(peak.unwrap_or(0))
+            human_bytes(peak.unwrap_or(0)),
+            human_bytes(measured.weight_bytes)
         ));
         let mut fields = Map::new();
         for (name, value) in [
@@ -95,6 +96,7 @@ impl TrainArgs {
             ("step_seconds", json!(measured.step_seconds)),
             ("tokens_per_second", json!(measured.tokens_per_second)),
             ("peak_rss_bytes", json!(peak)),
+            ("weight_bytes", json!(measured.weight_bytes)),
         ] {
             fields.insert(name.into(), value);
         }

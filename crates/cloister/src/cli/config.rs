@@ -26,7 +26,7 @@ pub struct Settings {
     /// Base model: a pulled name, a GGUF file or a Hugging Face folder
     #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
     pub base: Option<String>,
-    /// Precision in which the frozen base is kept: `f32` or `bf16`
+    /// Precision in which the frozen base is kept: `f32`, `bf16`, `q8` or `q4`
     #[arg(long, env = "CLOISTER_BASE_PRECISION", value_name = "PRECISION", hide_env = true)]
     #[serde(default, deserialize_with = "parsed")]
     pub base_precision: Option<Precision>,

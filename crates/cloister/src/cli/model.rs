@@ -16,7 +16,7 @@ pub(super) struct Flags {
     /// Base model: a pulled name, a GGUF file or a Hugging Face folder
     #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
     base: Option<String>,
-    /// Precision in which the base is kept: `f32` or `bf16`
+    /// Precision in which the base is kept: `f32`, `bf16`, `q8` or `q4`
     #[arg(long, env = "CLOISTER_BASE_PRECISION", value_name = "PRECISION", hide_env = true)]
     base_precision: Option<Precision>,
     /// Who computes: `fused` or `composed`

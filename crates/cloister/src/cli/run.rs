@@ -260,6 +260,8 @@ impl Facts<'_> {
                 sha256: identity.sha256.clone(),
                 format: identity.format.into(),
                 parameters: prepared.ready.decoder.parameters() as u64,
+                precision: prepared.ready.precision.to_string(),
+                weight_bytes: prepared.ready.decoder.weight_bytes() as u64,
                 tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
             },
             data: self.data()?,

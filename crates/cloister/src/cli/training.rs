@@ -231,10 +231,11 @@ pub(super) fn open_base(console: &Console, base: &Found, settings: &Settings) ->
     let ready = Ready::open(&base.path, precision, kernels)?;
     let identity = &ready.base.identity;
     console.say(format_args!(
-        "base {} ({}, {:.0} M parameters in {precision}, sha256 {}…)",
+        "base {} ({}, {:.0} M parameters in {precision}, {}, sha256 {}…)",
         identity.name,
         identity.format,
         ready.decoder.parameters() as f64 / 1e6,
+        human_bytes(ready.decoder.weight_bytes() as u64),
         identity.sha256.get(..12).unwrap_or_default()
     ));
     Ok(ready)

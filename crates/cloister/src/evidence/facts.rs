@@ -48,6 +48,10 @@ pub struct BaseFacts {
     pub format: String,
     /// Number of weights.
     pub parameters: u64,
+    /// How its frozen weights were kept in memory and multiplied, as `--base-precision` takes it.
+    pub precision: String,
+    /// Bytes that its matrices took in memory.
+    pub weight_bytes: u64,
     /// Number of tensors of each storage type.
     pub tensor_types: Vec<(String, u64)>,
 }

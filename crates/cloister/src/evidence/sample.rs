@@ -34,6 +34,8 @@ pub(crate) fn private() -> Evidence {
             sha256: "3f1c9a0d5be27846".repeat(4),
             format: "gguf".into(),
             parameters: 134_515_008,
+            precision: "f32".into(),
+            weight_bytes: 537_919_488,
             tensor_types: vec![("F32".into(), 61), ("Q4_1".into(), 210), ("Q8_0".into(), 1)],
         },
         data: DataFacts {

@@ -147,6 +147,7 @@ pub(super) fn training(evidence: &Evidence) -> String {
         fact("Base", &base.name, format!("format: {}", base.format)),
         figure("Base parameters", count(base.parameters), "frozen"),
         fact("Stored tensors", listed(&types), "by storage type"),
+        fact("Base precision", &base.precision, format!("kept in memory in {}", bytes(base.weight_bytes))),
         fact("Adapted projections", listed(&training.targets), "in every layer"),
         figure("Rank, alpha", format!("{}, {}", count(training.rank), count(training.alpha)), "of the adapter"),
         figure("Trained parameters", count(training.trainable_parameters), share),
@@ -281,9 +282,8 @@ pub(super) fn repeat(evidence: &Evidence) -> String {
         );
         html += &format!(
             "<h3>The whole run again</h3>{}<p>Files stand here by their names alone: add their paths. If the first run \
-             was given <code class=\"flag\">--columns</code>, <code class=\"flag\">--base-precision</code> or \
-             <code class=\"flag\">--length</code>, give them again; the evidence does not hold them. Noise and batches \
-             come from fresh randomness that nobody keeps, so weights, digest and loss will differ; epsilon will not. \
+             was given <code class=\"flag\">--columns</code> or <code class=\"flag\">--length</code>, give them again; \
+             the evidence does not hold them. Noise and batches come from fresh randomness that nobody keeps, so weights, digest and loss will differ; epsilon will not. \
              A second run on the same data spends as much privacy again.</p>",
             command(&whole_run(evidence)),
         );
@@ -300,6 +300,7 @@ fn whole_run(evidence: &Evidence) -> String {
     };
     let mut flag = |name: &str, value: &str| line += &format!(" --{name} {}", shell_word(value));
     flag("base", &evidence.base.name);
+    flag("base-precision", &evidence.base.precision);
     if let Some(protection) = &evidence.protection {
         flag("profile", &protection.profile);
     }
@@ -389,10 +390,10 @@ mod tests {
         evidence.data.file = "Anna's tickets.jsonl".into();
         assert_eq!(
             whole_run(&evidence),
-            r"cloister run 'Anna'\''s tickets.jsonl' --base smollm2-135m-instruct-q4 --profile surrogate --sigma 0.797 "
-                .to_owned()
-                + "--delta 1e-5 --unit subject --batch 80 --steps 8 --clip-norm 0.5 --learning-rate 0.003 "
-                + "--schedule constant --warmup 0 --targets q,v --rank 8 --alpha 16 --max-tokens 512 --evaluation evaluation.jsonl --out again"
+            r"cloister run 'Anna'\''s tickets.jsonl' --base smollm2-135m-instruct-q4 --base-precision f32 ".to_owned()
+                + "--profile surrogate --sigma 0.797 --delta 1e-5 --unit subject --batch 80 --steps 8 --clip-norm 0.5 "
+                + "--learning-rate 0.003 --schedule constant --warmup 0 --targets q,v --rank 8 --alpha 16 "
+                + "--max-tokens 512 --evaluation evaluation.jsonl --out again"
         );
         evidence.data.file = "-".into();
         let piped = whole_run(&evidence);

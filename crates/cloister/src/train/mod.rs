@@ -72,6 +72,8 @@ pub struct Ready {
     pub base: Base,
     /// The frozen weights.
     pub decoder: Decoder,
+    /// What was asked for its weights.
+    pub precision: Precision,
 }
 
 impl Ready {
@@ -86,7 +88,7 @@ impl Ready {
         if !decoder.logits(None, &probe)?.iter().all(|logit| logit.is_finite()) {
             return Err(Error::BrokenBase);
         }
-        Ok(Self { base, decoder })
+        Ok(Self { base, decoder, precision })
     }
 }
 

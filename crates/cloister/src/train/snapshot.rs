@@ -216,7 +216,7 @@ fn settings(request: &Request<'_>) -> Map<String, Value> {
         "budget": plan.noise, "delta": plan.delta, "unit cap": plan.unit_cap, "learning rate": recipe.learning_rate,
         "schedule": recipe.schedule.decay.to_string(), "warm-up": recipe.schedule.warmup_steps,
         "targets": recipe.lora.targets.iter().map(|target| target.module()).collect::<Vec<_>>(),
-        "protection": request.protection, "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "optimiser": format!("{:?}", recipe.optimizer),
+        "protection": request.protection, "base precision": request.ready.precision.to_string(), "rank": recipe.lora.rank, "alpha": recipe.lora.alpha, "optimiser": format!("{:?}", recipe.optimizer),
     });
     match value {
         Value::Object(settings) => settings,

@@ -95,6 +95,8 @@ fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     refused(&place, with(&tiny, &rate), 2, "made with another learning rate (0.008, now 0.001)", other);
     let rank = [&same[..], &["--rank", "4"]].concat();
     refused(&place, with(&tiny, &rank), 2, "made with another rank (8, now 4)", other);
+    let precision = [&same[..], &["--base-precision", "q8"]].concat();
+    refused(&place, with(&tiny, &precision), 2, "made with another base precision (\"f32\", now \"q8\")", other);
     refused(&place, with(&base("tiny_llama_untied"), &same), 2, "made with another base", other);
 
     // what is cut or changed, and what is whole but makes no sense: fewer parameters, steps beyond the plan, a lease

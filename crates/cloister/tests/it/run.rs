@@ -38,7 +38,7 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
     let place = Place::new();
     records(&place);
     let learning = ["--evaluation", "public.jsonl", "--steps", "20", "--batch", "60", "--sigma", "0.5"];
-    let more = [&learning[..], &["--learning-rate", "0.02", "--targets", "all"]].concat();
+    let more = [&learning[..], &["--learning-rate", "0.02", "--targets", "all", "--base-precision", "q8"]].concat();
     let mut command = place.command();
     command.args(["run", "in.jsonl", "--out", "out", "--json", "--base"]).arg(base("tiny_llama")).args(more);
     let ran = Ran::of(command.output().unwrap()).exits(0);
@@ -54,6 +54,8 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
     assert!(facts.verdict.passed && facts.verdict.gates.iter().all(|gate| gate.passed));
     assert_eq!((facts.data.records, facts.data.subjects, facts.data.truncated), (60, Some(60), 0));
     assert_eq!(facts.data.file, "in.jsonl");
+    assert_eq!(facts.base.precision, "q8");
+    assert!(facts.base.weight_bytes > 0 && facts.base.weight_bytes < 2 * facts.base.parameters);
     let protection = facts.protection.as_ref().unwrap();
     let mail = protection.labels.iter().find(|label| label.label == "EMAIL_ADDRESS").unwrap();
     assert_eq!((mail.found, mail.replaced, mail.residual), (1, 1, 0));
@@ -67,6 +69,8 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
 
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(report.starts_with("<!doctype html>") || report.starts_with("<!DOCTYPE html>"));
+    let words = report.replace("<span>", "").replace("</span>", "");
+    assert!(words.contains("Base precision") && words.contains("--base-precision q8"));
     assert!(report.contains("<svg") && report.trim_end().ends_with("</html>"));
     for outside in ["http://", "https://", "<script", "src=", "@import"] {
         assert!(!report.contains(outside), "self-contained: {outside}");

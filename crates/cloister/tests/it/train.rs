@@ -358,7 +358,7 @@ fn a_full_disk_leaves_no_adapter() {
 fn the_benchmark_refuses_what_it_cannot_run() {
     let place = Place::new();
     let bench = |more: &[&str]| place.run([&["bench", "train"], more].concat());
-    refused(&place, bench(&["--precision", "f16"]), 2, "must be f32 or bf16", "cloister bench --help");
+    refused(&place, bench(&["--precision", "f16"]), 2, "must be f32, bf16, q8 or q4", "cloister bench --help");
     refused(&place, bench(&["--batch", "0"]), 2, "invalid value '0' for '--batch <N>'", "cloister bench --help");
     refused(&place, bench(&["--targets", "x"]), 2, "unsupported LoRA target: `x`", "q, k, v, o, gate, up, down");
     refused(&place, bench(&["--rank", "300"]), 2, "rank is 300, must be from 1 to 256", "--rank");

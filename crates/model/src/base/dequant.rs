@@ -223,11 +223,16 @@ fn scale_and_minimum(packed: &[u8], j: usize) -> (f32, f32) {
     (f32::from(scale), f32::from(minimum))
 }
 
+/// Scale of a group of 32, and what is taken off every value.
+pub(super) fn q4_k_scale(block: &[u8], group: usize) -> (f32, f32) {
+    let (scale, minimum) = scale_and_minimum(&block[4..16], group);
+    (half_at(block, 0) * scale, half_at(block, 2) * minimum)
+}
+
 fn q4_k(block: &[u8], y: &mut [f32]) {
-    let (d, dmin, packed, qs) = (half_at(block, 0), half_at(block, 2), &block[4..16], &block[16..144]);
+    let qs = &block[16..144];
     for (group, y) in y.chunks_exact_mut(32).enumerate() {
-        let (scale, minimum) = scale_and_minimum(packed, group);
-        let (scale, minimum) = (d * scale, dmin * minimum);
+        let (scale, minimum) = q4_k_scale(block, group);
         let (start, shift) = (group / 2 * 32, group % 2 * 4);
         for (value, &q) in y.iter_mut().zip(&qs[start..start + 32]) {
             *value = scale * f32::from((q >> shift) & 15) - minimum;

@@ -34,8 +34,10 @@ pub(crate) fn weights(file: &Gguf<'_>, (config, query_gain): &Shape, precision: 
             if !traits.interleaved {
                 return matrix(name, output, hidden);
             }
-            let values = half_split(read(file, &named(name), &[hidden, output])?, heads, hidden);
-            Ok(Frozen::new(&values, output, hidden, precision))
+            let name = named(name);
+            let tensor = tensor(file, &name, &[hidden, output])?;
+            let rows = half_split(tensor.bytes, heads, output);
+            fill(&name, tensor.kind, &rows, (output, hidden), precision)
         };
         let head_norm = |name: &str, factor: f32| -> Result<Option<Vec<f32>>> {
             let gain = traits.head_norms.then(|| read(file, &named(name), &[config.head_dim])).transpose()?;
@@ -143,10 +145,11 @@ fn tensor<'f>(file: &'f Gguf<'_>, name: &str, shape: &[usize]) -> Result<&'f Ten
     Ok(tensor)
 }
 
-/// Puts the interleaved rows of every head (`0, d/2, 1, d/2 + 1, …`) back into order.
-fn half_split(interleaved: Vec<f32>, heads: usize, width: usize) -> Vec<f32> {
-    let head_dim = interleaved.len() / (heads * width);
-    let mut ordered = vec![0.0; interleaved.len()];
+/// Puts the interleaved rows of every head (`0, d/2, 1, d/2 + 1, …`) back into order, as they are stored: a row is whole
+/// blocks of every type.
+fn half_split(interleaved: &[u8], heads: usize, rows: usize) -> Vec<u8> {
+    let (head_dim, width) = (rows / heads, interleaved.len() / rows);
+    let mut ordered = vec![0; interleaved.len()];
     let pairs = ordered.chunks_exact_mut(head_dim * width).zip(interleaved.chunks_exact(head_dim * width));
     for (to, from) in pairs {
         for (row, to) in to.chunks_exact_mut(width).enumerate() {

@@ -3,6 +3,7 @@
 //!
 //! Invariants: what cannot be run exactly is refused when it is opened, and the identity never holds a path.
 
+mod blocks;
 pub(crate) mod dequant;
 mod folder;
 pub(crate) mod gguf;
@@ -52,7 +53,8 @@ pub struct BaseIdentity {
 
 impl Base {
     /// Opens a GGUF file or a Hugging Face folder; which it is, is decided by content. The weights come in `precision`,
-    /// whatever they are stored in.
+    /// whatever they are stored in; with [`Precision::Q8`] and [`Precision::Q4`], blocks of the file that have that form
+    /// already are taken over, and nothing that the file keeps in a finer type goes to four bits.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Format`] for malformed files, [`Error::Unsupported`] for models that we do not
@@ -97,7 +99,8 @@ fn open_gguf(path: &Path, precision: Precision) -> Result<(Base, Weights)> {
 /// Rows that are widened to `f32` at a time on their way into a matrix.
 const ROWS_AT_ONCE: usize = 1024;
 
-/// A stored matrix, row-major, in the precision asked for; refuses what is not finite.
+/// A stored matrix, row-major, in the precision asked for, or the form that stands for it (see [`blocks`]); refuses what is
+/// not finite.
 fn fill(
     name: &str,
     kind: TensorType,
@@ -105,11 +108,31 @@ fn fill(
     (output, input): (usize, usize),
     precision: Precision,
 ) -> Result<Frozen> {
-    let mut matrix = Frozen::zeros(output, input, precision);
     let row_bytes = bytes.len() / output.max(1);
     // A row of whole blocks can be cut anywhere between rows; the readers have checked that blocks do not span rows.
-    for (part, bytes) in bytes.chunks(ROWS_AT_ONCE * row_bytes.max(1)).enumerate() {
-        matrix.set_rows(part * ROWS_AT_ONCE, &finite(name, kind, bytes)?);
+    let parts = || bytes.chunks(ROWS_AT_ONCE * row_bytes.max(1)).enumerate();
+    let forms = blocks::forms(kind, precision);
+    for &form in forms {
+        let mut matrix = None;
+        let taken = parts().try_for_each(|(part, bytes)| {
+            let blocks = blocks::blocks(kind, bytes, form)?;
+            let matrix = matrix.get_or_insert_with(|| Frozen::zeros(output, input, form));
+            matrix.set_blocks(part * ROWS_AT_ONCE, &blocks);
+            Some(())
+        });
+        if let (Some(matrix), Some(())) = (matrix, taken) {
+            return Ok(matrix);
+        }
+    }
+    let form = forms.last().copied().unwrap_or(precision);
+    let mut matrix = Frozen::zeros(output, input, form);
+    for (part, bytes) in parts() {
+        let values = finite(name, kind, bytes)?;
+        if values.iter().any(|value| value.abs() > form.largest()) {
+            let problem = format!("holds a value above {:.1e}, the largest in {form}", form.largest());
+            return Err(Error::Tensor { name: name.into(), problem });
+        }
+        matrix.set_rows(part * ROWS_AT_ONCE, &values);
     }
     Ok(matrix)
 }

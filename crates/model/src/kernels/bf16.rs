@@ -14,7 +14,7 @@ use super::matmul::Into;
 use super::tile::{COLUMNS, ROWS, Rows, high, low, multiply};
 
 /// Outputs that the backward repacks at a time, a multiple of [`COLUMNS`]: with 576 inputs 2.3 MB, which stays in the cache.
-const BLOCK: usize = 42 * COLUMNS;
+pub(super) const BLOCK: usize = 42 * COLUMNS;
 
 /// A matrix `[output, input]` as panels of [`COLUMNS`] outputs: `[panel][pair of inputs][output]`.
 pub(super) struct Panels {
@@ -103,7 +103,10 @@ impl Panels {
             let count = (COLUMNS / 2).min(pairs - from);
             let lines = packed.chunks_mut(COLUMNS / 2 * COLUMNS);
             for (lines, source) in lines.zip(source.chunks_exact(pairs * COLUMNS)) {
-                dispatch(|| transpose(lines, &source[from * COLUMNS..][..count * COLUMNS]));
+                dispatch(
+                    #[inline(always)]
+                    || transpose(lines, &source[from * COLUMNS..][..count * COLUMNS]),
+                );
             }
         });
     }
@@ -111,7 +114,7 @@ impl Panels {
 
 /// `[pair of inputs][output]` to `[pair of outputs][input]`, one panel of each.
 #[inline(always)]
-fn transpose(lines: &mut [u32], source: &[u32]) {
+pub(super) fn transpose(lines: &mut [u32], source: &[u32]) {
     for (pair, outputs) in source.as_chunks::<COLUMNS>().0.iter().enumerate() {
         for (line, two) in lines.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(outputs.as_chunks::<2>().0) {
             line[2 * pair] = (two[0] & 0xffff) | (two[1] << 16);
@@ -121,7 +124,7 @@ fn transpose(lines: &mut [u32], source: &[u32]) {
 }
 
 /// Shares the rows of a result out to the threads: `work` gets rows and the number of the first.
-fn by_rows(result: &mut [f32], width: usize, work: impl Fn(&mut [f32], usize) + Sync) {
+pub(super) fn by_rows(result: &mut [f32], width: usize, work: impl Fn(&mut [f32], usize) + Sync) {
     let rows = result.len() / width;
     let per_thread = rows.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS);
     result.par_chunks_mut(per_thread * width).enumerate().for_each(|(part, result)| work(result, part * per_thread));
@@ -130,11 +133,11 @@ fn by_rows(result: &mut [f32], width: usize, work: impl Fn(&mut [f32], usize) + 
 thread_local! {
     /// Memory of the last product on this thread, for the next: megabytes fresh from the system each time cost page faults.
     static ROUNDED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
-    static PACKED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    pub(super) static PACKED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Activations in pairs along their width.
-struct Pairs {
+pub(super) struct Pairs {
     words: Vec<u32>,
     stride: usize,
 }
@@ -146,27 +149,30 @@ impl Drop for Pairs {
 }
 
 impl Pairs {
-    fn round(values: &[f32], rows: usize) -> Self {
+    pub(super) fn round(values: &[f32], rows: usize) -> Self {
         let width = values.len() / rows.max(1);
         let stride = width.div_ceil(2);
         let mut words = ROUNDED.take();
         words.resize(rows * stride, 0);
         words.par_chunks_mut(stride).zip(values.par_chunks(width)).with_min_len(8).for_each(|(words, values)| {
-            dispatch(|| {
-                let (pairs, rest) = values.as_chunks::<2>();
-                for (to, pair) in words.iter_mut().zip(pairs) {
-                    *to = word(pair[0], pair[1]);
-                }
-                if let (Some(last), [value]) = (words.last_mut(), rest) {
-                    *last = word(*value, 0.0);
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    let (pairs, rest) = values.as_chunks::<2>();
+                    for (to, pair) in words.iter_mut().zip(pairs) {
+                        *to = word(pair[0], pair[1]);
+                    }
+                    if let (Some(last), [value]) = (words.last_mut(), rest) {
+                        *last = word(*value, 0.0);
+                    }
+                },
+            );
         });
         Self { words, stride }
     }
 
     /// The rows from `row` on, without the first `skipped` pairs.
-    fn rows(&self, row: usize, skipped: usize) -> Rows<'_> {
+    pub(super) fn rows(&self, row: usize, skipped: usize) -> Rows<'_> {
         Rows { words: &self.words[row * self.stride + skipped..], stride: self.stride }
     }
 }

@@ -17,6 +17,7 @@ pub mod geglu;
 pub mod lora;
 mod low_rank;
 pub mod matmul;
+pub mod quantised;
 pub mod rms_norm;
 pub mod rope;
 pub mod swiglu;

@@ -3,8 +3,10 @@
 //! Operands are `bf16` in pairs along the inner index, two in a word, the even one low: what `vdpbf16ps` multiplies
 //! and adds to `f32` in one instruction (Intel SDM, AVX512_BF16). A processor without it runs the portable form.
 //!
-//! Invariant: [`multiply`] checks that every address of the kernels lies inside the slices.
-#![allow(unsafe_code, reason = "the instruction has no safe form; bounds are checked in `multiply`")]
+//! Invariant: [`multiply_columns`] checks that every address of the kernels lies inside the slices.
+#![allow(unsafe_code, reason = "the instruction has no safe form; bounds are checked in `multiply_columns`")]
+
+use std::ops::Range;
 
 use super::elementwise::dispatch;
 use super::matmul::Into;
@@ -27,15 +29,32 @@ pub(super) struct Rows<'a> {
 /// # Panics
 /// If the sizes do not agree: a bug of the caller.
 pub(super) fn multiply(c: &mut [f32], width: usize, into: Into, a: Rows<'_>, b: &[u32], pairs: usize) {
+    multiply_columns(c, width, 0..width, into, a, b, pairs);
+}
+
+/// [`multiply`] for some of the columns of `c`, of which alone `b` has the panels; the others stay as they are.
+///
+/// # Panics
+/// If the sizes do not agree: a bug of the caller.
+pub(super) fn multiply_columns(
+    c: &mut [f32],
+    width: usize,
+    columns: Range<usize>,
+    into: Into,
+    a: Rows<'_>,
+    b: &[u32],
+    pairs: usize,
+) {
     let rows = c.len() / width;
-    let panels = width.div_ceil(COLUMNS);
+    let panels = columns.len().div_ceil(COLUMNS);
     assert_eq!(c.len(), rows * width, "result");
+    assert!(columns.end <= width, "columns");
     assert_eq!(b.len(), panels * pairs * COLUMNS, "panels");
     assert!(rows == 0 || a.words.len() >= (rows - 1) * a.stride + pairs, "left operand");
     let native = native();
     for (panel, b) in b.chunks_exact(pairs * COLUMNS).enumerate() {
-        let first = panel * COLUMNS;
-        let columns = COLUMNS.min(width - first);
+        let first = columns.start + panel * COLUMNS;
+        let columns = COLUMNS.min(columns.end - first);
         for row in (0..rows).step_by(ROWS) {
             let tile = Tile {
                 c: &mut c[row * width + first..],
@@ -51,7 +70,10 @@ pub(super) fn multiply(c: &mut [f32], width: usize, into: Into, a: Rows<'_>, b: 
                 #[cfg(target_arch = "x86_64")]
                 tile.native(rows);
             } else {
-                dispatch(|| tile.portable(rows));
+                dispatch(
+                    #[inline(always)]
+                    || tile.portable(rows),
+                );
             }
         }
     }
@@ -78,7 +100,7 @@ struct Tile<'a> {
 impl Tile<'_> {
     #[cfg(target_arch = "x86_64")]
     fn native(self, rows: usize) {
-        // SAFETY: `native()` was asked; `multiply` has checked that `rows` rows of `columns` columns lie in `c`, `rows`
+        // SAFETY: `native()` was asked; `multiply_columns` has checked that `rows` rows of `columns` columns lie in `c`, `rows`
         // rows of `pairs` words in `a`, and `pairs` times COLUMNS words in `b`.
         unsafe {
             match rows {

@@ -209,9 +209,15 @@ fn sequences_that_do_not_fit_are_refused() {
 
 /// Both operands of every product are rounded to 8 bits of mantissa; the sums are not.
 #[test]
-fn bf16_gradients_stay_close_to_the_composed_decoder_on_the_same_weights() {
+fn rounded_gradients_stay_close_to_the_composed_decoder_on_the_same_weights() {
+    for precision in [Precision::Bf16, Precision::Q8, Precision::Q4] {
+        compare_with_composed(precision);
+    }
+}
+
+fn compare_with_composed(precision: Precision) {
     let config = tiny_config(true);
-    let weights = || tiny_weights(&config, 91, Precision::Bf16);
+    let weights = || tiny_weights(&config, 91, precision);
     let composed = Composed::new(&config, &weights(), &Device::Cpu).unwrap();
     let decoder = Decoder::new(config.clone(), weights()).unwrap();
     let batch = examples(&config, &[5, 17, 2, 30], 92);
@@ -222,6 +228,6 @@ fn bf16_gradients_stay_close_to_the_composed_decoder_on_the_same_weights() {
     for (got, expected) in got.chunks(size).zip(expected.chunks(size)) {
         let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let apart = norm(&mut got.iter().zip(expected).map(|(g, e)| g - e)) / norm(&mut expected.iter().copied());
-        assert!(apart > 0.0 && apart < 2e-2, "{apart}");
+        assert!(apart > 0.0 && apart < 2e-2, "{precision}: {apart}");
     }
 }

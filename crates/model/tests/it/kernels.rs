@@ -48,6 +48,27 @@ fn linear_equals_the_composed_form() {
     });
 }
 
+/// Weights in blocks against the product over the numbers that they stand for: only the rounding to bf16 is between them.
+#[test]
+fn quantised_products_stay_within_bf16_of_the_composed_form() {
+    let mut random = Random::new(31);
+    for precision in [Precision::Q8, Precision::Q4] {
+        for (rows, input, output) in [(1, 33, 50), (3, 95, 47), (17, 160, 97), (8, 64, 48)] {
+            let (x, dy) = (random.normal(rows * input), random.normal(rows * output));
+            let frozen = Frozen::new(&random.scaled(output * input, 0.1), output, input, precision);
+            let w = Tensor::from_vec(frozen.values(), (output, input), &CPU).unwrap();
+            let (value, gradient) = tape(&x, &[1, rows, input], &dy, |x| ops::linear(x, &w).unwrap());
+            let mut y = vec![0.0; rows * output];
+            frozen.forward(&mut y, Into::Replace, &x, rows);
+            let mut dx = vec![1.0; rows * input];
+            frozen.backward(&mut dx, Into::Add, &dy, rows);
+            dx.iter_mut().for_each(|value| *value -= 1.0);
+            assert_close(&y, &value, 1e-2);
+            assert_close(&dx, &gradient, 1e-2);
+        }
+    }
+}
+
 #[test]
 fn rms_norm_equals_the_composed_form() {
     let mut random = Random::new(2);

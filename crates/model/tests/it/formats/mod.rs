@@ -8,6 +8,7 @@ mod examples;
 mod families;
 mod folder;
 mod gguf;
+mod quantised;
 mod real;
 mod tokens;
 mod writer;
