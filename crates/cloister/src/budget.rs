@@ -3,12 +3,19 @@
 //! Owns the line format only; every number is computed by `cloister_dp`. Invariants: one line out per line in, in
 //! order; one bad line stops the batch, for a gap would shift every answer after it; infinity is the string `"inf"`.
 
-use cloister_dp::{Phase, accountant, calibrate_sigma};
+use cloister_dp::accountant::{self, Repetitions};
+use cloister_dp::{Adjacency, Mechanism, Phase, PrivacyProfile, calibrate_sigma};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::parallel;
+
+mod chart;
+mod phase;
+
+pub use chart::chart;
+pub use phase::PhaseLine;
 
 /// A batch that cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +46,7 @@ pub enum Error {
     },
 }
 
-/// What a run of DP-SGD costs: `{"phases":[{"q","sigma","steps"}],"delta"}`.
+/// What a run of DP-SGD costs: `{"phases":[{"q","sigma","steps"}],"delta"}`, and optionally `"adjacency"`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpsilonQuestion {
@@ -48,6 +55,13 @@ pub struct EpsilonQuestion {
     pub phases: Vec<PhaseLine>,
     /// Failure probability.
     pub delta: f64,
+    /// Which data sets are compared.
+    #[serde(default = "add_remove")]
+    pub adjacency: Adjacency,
+}
+
+fn add_remove() -> Adjacency {
+    Adjacency::AddRemove
 }
 
 /// No phase at all would cost nothing: more likely a mistake than a question.
@@ -56,16 +70,46 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PhaseL
     if phases.is_empty() { Err(D::Error::custom("no phase is given")) } else { Ok(phases) }
 }
 
-/// One phase: steps with the same sampling rate and noise.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PhaseLine {
-    /// Sampling rate.
-    pub q: f64,
-    /// Noise multiplier.
-    pub sigma: f64,
-    /// Number of steps.
-    pub steps: u64,
+/// What it costs to publish the best of a random number of runs, each of which is `phases`.
+#[derive(Clone, Debug)]
+pub struct TuningQuestion {
+    /// One run, Poisson sampling.
+    pub run: Phase,
+    /// How the number of runs is drawn.
+    pub trials: Repetitions,
+    /// Its mean.
+    pub mean: f64,
+    /// Failure probability.
+    pub delta: f64,
+}
+
+impl TuningQuestion {
+    /// Its answer: `epsilon` of what is published, of one run, and of publishing as many runs as the mean.
+    ///
+    /// # Errors
+    /// As [`accountant::epsilon_repeat_and_select`].
+    pub fn answer(&self) -> cloister_dp::Result<Map<String, Value>> {
+        let Self { run, trials, mean, delta } = self;
+        let epsilon = accountant::epsilon_repeat_and_select(&[*run], *trials, *delta)?;
+        let one = accountant::epsilon(&[*run], *delta)?.epsilon;
+        let all = Phase { steps: (run.steps as f64 * mean.ceil()) as u64, ..*run };
+        let all = accountant::epsilon(&[all], *delta)?.epsilon;
+        Ok(fields([("epsilon", epsilon), ("epsilon_one_run", one), ("epsilon_every_run", all)]))
+    }
+}
+
+/// The whole curve of delta over epsilon, from epsilon 0 to that of the question's delta, in `points` points.
+///
+/// # Errors
+/// As [`PrivacyProfile::of`].
+pub fn curve(question: &EpsilonQuestion, points: usize) -> cloister_dp::Result<Vec<(f64, f64)>> {
+    Ok(PrivacyProfile::of(&question.mechanisms(), question.adjacency, question.delta)?.curve(points))
+}
+
+impl EpsilonQuestion {
+    fn mechanisms(&self) -> Vec<Mechanism> {
+        self.phases.iter().map(|phase| phase.0).collect()
+    }
 }
 
 /// The noise that an epsilon needs: `{"epsilon","delta","q","steps"}`.
@@ -95,9 +139,7 @@ impl Question for EpsilonQuestion {
     const NAME: &'static str = "epsilon";
 
     fn answer(&self) -> cloister_dp::Result<Map<String, Value>> {
-        let phases: Vec<Phase> =
-            self.phases.iter().map(|phase| Phase { q: phase.q, sigma: phase.sigma, steps: phase.steps }).collect();
-        let cost = accountant::epsilon(&phases, self.delta)?;
+        let cost = accountant::epsilon_of(&self.mechanisms(), self.adjacency, self.delta)?;
         Ok(fields([("epsilon", cost.epsilon), ("epsilon_pld", cost.epsilon_pld), ("epsilon_rdp", cost.epsilon_rdp)]))
     }
 }
@@ -111,14 +153,19 @@ impl Question for SigmaQuestion {
     }
 }
 
-/// The answers to all questions in `lines`; blank lines are skipped.
-pub fn answer_lines<Q: Question>(lines: &str) -> Result<Vec<Map<String, Value>>, Error> {
+/// The questions in `lines`, with their numbers; blank lines are skipped.
+///
+/// # Errors
+/// [`Error::Line`] for a line that is not a question, [`Error::NoQuestion`] if there is none.
+pub fn questions<Q: Question>(lines: &str) -> Result<Vec<(usize, Q)>, Error> {
     let numbered = lines.lines().enumerate().filter(|(_, text)| !text.trim().is_empty());
     let questions = numbered.map(|(index, text)| parse::<Q>(index + 1, text)).collect::<Result<Vec<_>, _>>()?;
-    if questions.is_empty() {
-        return Err(Error::NoQuestion);
-    }
-    let answers = parallel::map(&questions, |(line, question)| {
+    if questions.is_empty() { Err(Error::NoQuestion) } else { Ok(questions) }
+}
+
+/// The answers to all questions in `lines`; blank lines are skipped.
+pub fn answer_lines<Q: Question>(lines: &str) -> Result<Vec<Map<String, Value>>, Error> {
+    let answers = parallel::map(&questions::<Q>(lines)?, |(line, question)| {
         question.answer().map_err(|source| Error::Question { line: *line, source })
     });
     answers.into_iter().collect()

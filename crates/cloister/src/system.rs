@@ -21,6 +21,14 @@ fn status_bytes(field: &str) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+/// Seconds for which this thread has run, to a few milliseconds; `None` where the system does not tell.
+#[must_use]
+pub fn thread_cpu_seconds() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = told.split_whitespace().next()?.parse().ok()?;
+    (nanoseconds > 0.0).then_some(nanoseconds * 1e-9)
+}
+
 /// A moment as RFC 3339 writes it, in UTC, whole seconds (Hinnant, "chrono-compatible low-level date algorithms").
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::accountant::{self, Epsilon, Phase, epsilon_rdp};
+use crate::accountant::{self, Epsilon, Mechanism, Phase, mechanisms_rdp};
 use crate::error::{Error, Result};
+use crate::plan::Adjacency;
 
 /// The smallest noise multiplier a plan may use.
 pub const MIN_SIGMA: f64 = 0.02;
@@ -39,16 +40,20 @@ pub struct Calibration {
 /// [`Error::Epsilon`], [`Error::Delta`], [`Error::SamplingRate`] or [`Error::NoSteps`] for a value out of range,
 /// [`Error::Unreachable`] when even [`MAX_SIGMA`] is not enough.
 pub fn calibrate_sigma(epsilon: f64, delta: f64, q: f64, steps: u64) -> Result<Calibration> {
+    calibrate(epsilon, delta, Mechanism::Poisson(Phase { q, sigma: 1.0, steps }), Adjacency::AddRemove)
+}
+
+/// The same for any mechanism that has a bound by Rényi divergences; its own sigma does not count.
+pub(crate) fn calibrate(epsilon: f64, delta: f64, mechanism: Mechanism, adjacency: Adjacency) -> Result<Calibration> {
     if !(epsilon > 0.0 && epsilon.is_finite()) {
         return Err(Error::Epsilon { epsilon });
     }
     accountant::check_delta(delta)?;
-    accountant::check_q(q)?;
-    if steps == 0 {
+    if mechanism.part(adjacency)?.1 == 0 {
         return Err(Error::NoSteps);
     }
-    let both = |sigma: f64| accountant::epsilon(&[Phase { q, sigma, steps }], delta);
-    let rdp = |sigma: f64| epsilon_rdp(&[Phase { q, sigma, steps }], delta);
+    let both = |sigma: f64| accountant::epsilon_of(&[mechanism.with_sigma(sigma)], adjacency, delta);
+    let rdp = |sigma: f64| mechanisms_rdp(&[mechanism.with_sigma(sigma)], adjacency, delta);
 
     // RDP brackets: it is an upper bound, so its sigma is enough.
     let unreachable = Error::Unreachable { epsilon, delta, most: MAX_SIGMA };

@@ -173,6 +173,20 @@ pub enum Error {
         /// Steps in a pass.
         pass: u64,
     },
+    /// The stored order of a pass over shuffled data does not fit the plan and the step.
+    #[error("the order of the pass does not fit: {expected} different units must be left")]
+    PassOrder {
+        /// Units that the pass has not drawn yet.
+        expected: u64,
+    },
+    /// A largest batch that would be cut more often than not.
+    #[error("a largest batch of {cap} is below the planned batch of {batch}")]
+    CapBelowBatch {
+        /// The largest batch asked for.
+        cap: u64,
+        /// The planned batch.
+        batch: f64,
+    },
     /// An optimiser parameter is out of range.
     #[error("optimiser parameter {name} = {value} is out of range")]
     OptimizerParameter {

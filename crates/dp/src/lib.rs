@@ -51,6 +51,8 @@ mod noise;
 mod optimizer;
 mod plan;
 mod sampler;
+#[cfg(test)]
+mod significance;
 
 pub use accountant::{Mechanism, Phase, PrivacyProfile};
 pub use calibrate::{Calibration, MAX_SIGMA, MIN_SIGMA, calibrate_sigma};

@@ -238,4 +238,7 @@ fn fixed_quotient(divisor: u128) -> u128 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod statistics;
+#[cfg(test)]
 mod tests;

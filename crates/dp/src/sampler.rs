@@ -2,12 +2,14 @@
 //!
 //! Invariant: this is the sampler that the plan accounts for. *Poisson*: every unit is drawn independently with
 //! probability at most `q`, with the same work whether it is drawn or not, and the batch may be of any size, also
-//! empty (Mironov et al. 2019, section 3). *Shuffled*: every unit is drawn exactly once per pass, in an order that is
-//! uniform and fresh for every pass; no amplification is claimed for it.
+//! empty (Mironov et al. 2019, section 3). *Truncated Poisson*: the same, and a batch of more than `cap` units is cut to
+//! `cap` of them, every choice being equally likely (arXiv 2508.15089). *Shuffled*: every unit is drawn exactly once per
+//! pass, in an order that is uniform and fresh for every pass; no amplification is claimed for it.
 
 use zeroize::Zeroizing;
 
-use crate::error::Result;
+use crate::accountant::{Mechanism, Phase};
+use crate::error::{Error, Result};
 use crate::noise::SecretStream;
 
 const WORDS: usize = 512;
@@ -19,6 +21,7 @@ pub(crate) const MAX_SHUFFLED: u64 = u32::MAX as u64;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scheme {
     Poisson { q: f64 },
+    Truncated { q: f64, cap: u64 },
     Shuffled { batch: u64 },
 }
 
@@ -26,14 +29,32 @@ impl Scheme {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Poisson { .. } => "poisson",
+            Self::Truncated { .. } => "truncated-poisson",
             Self::Shuffled { .. } => "shuffled",
+        }
+    }
+
+    /// The largest batch, where one is cut.
+    pub(crate) fn cap(self) -> Option<u64> {
+        match self {
+            Self::Truncated { cap, .. } => Some(cap),
+            Self::Poisson { .. } | Self::Shuffled { .. } => None,
+        }
+    }
+
+    /// What the accountants count for `steps` optimiser steps.
+    pub(crate) fn mechanism(self, units: u64, steps: u64, sigma: f64) -> Mechanism {
+        match self {
+            Self::Poisson { q } => Mechanism::Poisson(Phase { q, sigma, steps }),
+            Self::Truncated { q, cap } => Mechanism::TruncatedPoisson { q, sigma, steps, units, cap },
+            Self::Shuffled { .. } => Mechanism::Shuffled { sigma, passes: self.accounted_steps(units, steps) },
         }
     }
 
     /// Steps of a pass over shuffled data.
     pub(crate) fn steps_per_pass(self, units: u64) -> Option<u64> {
         match self {
-            Self::Poisson { .. } => None,
+            Self::Poisson { .. } | Self::Truncated { .. } => None,
             Self::Shuffled { batch } => Some(units.div_ceil(batch)),
         }
     }
@@ -52,8 +73,8 @@ pub struct Sampler {
 }
 
 enum Method {
-    /// `floor(q · 2^64)`; `None` stands for `q = 1`.
-    Poisson { threshold: Option<u64> },
+    /// `floor(q · 2^64)`; `None` stands for `q = 1`. Larger batches are cut to `cap`.
+    Poisson { threshold: Option<u64>, cap: usize },
     /// What is left of the pass is drawn from the end.
     Shuffled { batch: usize, left: Zeroizing<Vec<u32>> },
 }
@@ -61,6 +82,30 @@ enum Method {
 impl Sampler {
     pub(crate) fn new(units: u64, scheme: Scheme) -> Result<Self> {
         Ok(Self { stream: SecretStream::from_os()?, units, method: Method::new(scheme) })
+    }
+
+    /// The sampler of a pass that has begun, with the units that it has not drawn yet. No key is needed for that: the
+    /// order of shuffled data is no part of what is accounted for.
+    pub(crate) fn within_pass(units: u64, batch: u64, steps_into_pass: u64, left: &[u32]) -> Result<Self> {
+        let expected = units.saturating_sub(steps_into_pass.saturating_mul(batch)) as usize;
+        let mut seen = left.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        let fits = left.len() == expected && seen.len() == expected;
+        if !fits || seen.last().is_some_and(|last| u64::from(*last) >= units) {
+            return Err(Error::PassOrder { expected: expected as u64 });
+        }
+        let method = Method::Shuffled { batch: batch as usize, left: Zeroizing::new(left.to_vec()) };
+        Ok(Self { stream: SecretStream::from_os()?, units, method })
+    }
+
+    /// Of shuffled data, the units that the pass has not drawn yet, in their order; `None` for other samplers. It must
+    /// be kept for a run that may resume within a pass, see [`crate::PrivacyPlan::resume`].
+    pub fn left_in_pass(&self) -> Option<&[u32]> {
+        match &self.method {
+            Method::Poisson { .. } => None,
+            Method::Shuffled { left, .. } => Some(left),
+        }
     }
 
     #[cfg(test)]
@@ -75,7 +120,11 @@ impl Sampler {
     pub fn draw(&mut self) -> Vec<usize> {
         let Self { stream, units, method } = self;
         match method {
-            Method::Poisson { threshold } => poisson(stream, *units, *threshold),
+            Method::Poisson { threshold, cap } => {
+                let mut drawn = poisson(stream, *units, *threshold);
+                cut(stream, &mut drawn, *cap);
+                drawn
+            }
             Method::Shuffled { batch, left } => {
                 if left.is_empty() {
                     *left = Zeroizing::new(shuffled(stream, *units as u32));
@@ -93,7 +142,8 @@ impl Sampler {
 impl Method {
     fn new(scheme: Scheme) -> Self {
         match scheme {
-            Scheme::Poisson { q } => Self::Poisson { threshold: threshold(q) },
+            Scheme::Poisson { q } => Self::Poisson { threshold: threshold(q), cap: usize::MAX },
+            Scheme::Truncated { q, cap } => Self::Poisson { threshold: threshold(q), cap: cap as usize },
             Scheme::Shuffled { batch } => Self::Shuffled { batch: batch as usize, left: Zeroizing::new(Vec::new()) },
         }
     }
@@ -104,8 +154,8 @@ fn poisson(stream: &mut SecretStream, units: u64, threshold: Option<u64>) -> Vec
     let mut words = Zeroizing::new([0_u64; WORDS]);
     let mut bytes = Zeroizing::new([0_u8; WORDS * 8]);
     for start in (0..units).step_by(WORDS) {
-        stream.fill(words.as_mut(), bytes.as_mut());
         let block = (units - start).min(WORDS as u64) as usize;
+        stream.fill(&mut words[..block], &mut bytes[..8 * block]);
         for (offset, word) in words[..block].iter().enumerate() {
             if threshold.is_none_or(|threshold| *word < threshold) {
                 drawn.push(start as usize + offset);
@@ -113,6 +163,19 @@ fn poisson(stream: &mut SecretStream, units: u64, threshold: Option<u64>) -> Vec
         }
     }
     drawn
+}
+
+/// A uniform choice of `cap` units, if there are more: the first `cap` places of a shuffle.
+fn cut(stream: &mut SecretStream, drawn: &mut Vec<usize>, cap: usize) {
+    if drawn.len() <= cap {
+        return;
+    }
+    for place in 0..cap {
+        let other = place + below(stream, (drawn.len() - place) as u64) as usize;
+        drawn.swap(place, other);
+    }
+    drawn.truncate(cap);
+    drawn.sort_unstable();
 }
 
 fn threshold(q: f64) -> Option<u64> {
@@ -140,5 +203,7 @@ fn below(stream: &mut SecretStream, bound: u64) -> u64 {
     }
 }
 
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,4 @@
 //! Throughput of single engines on generated input, so that anyone can repeat a figure.
 
+pub mod accountant;
 pub mod train;

@@ -6,8 +6,11 @@ use serde_json::{Map, json};
 use super::Exit;
 use super::config::whole;
 use super::console::Console;
+use super::hint::Usage;
 use super::training::{targets, use_threads};
+use crate::bench::accountant;
 use crate::bench::train::{Setting, run};
+use crate::budget::number;
 use crate::files::human_bytes;
 use crate::system;
 use crate::train::USUAL_TOKENS;
@@ -23,6 +26,8 @@ pub(super) struct Args {
 enum Engine {
     /// Private training steps on a base of SmolLM2-135M's shape with generated weights
     Train(TrainArgs),
+    /// Epsilon of ten fixed training runs, by both accountants
+    Accountant(AccountantArgs),
 }
 
 #[derive(clap::Args)]
@@ -53,10 +58,21 @@ struct TrainArgs {
     non_private: bool,
 }
 
+#[derive(clap::Args)]
+struct AccountantArgs {
+    /// Measured answers to each question, after one that is not
+    #[arg(long, default_value = "9", value_name = "N", value_parser = whole)]
+    repeats: usize,
+    /// One question only, from 1 to 10
+    #[arg(long, value_name = "I", value_parser = whole)]
+    question: Option<usize>,
+}
+
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
         match self.engine {
             Engine::Train(args) => args.run(console),
+            Engine::Accountant(args) => args.run(console),
         }
     }
 }
@@ -97,6 +113,46 @@ impl TrainArgs {
             ("tokens_per_second", json!(measured.tokens_per_second)),
             ("peak_rss_bytes", json!(peak)),
             ("weight_bytes", json!(measured.weight_bytes)),
+        ] {
+            fields.insert(name.into(), value);
+        }
+        console.document("passed", fields)?;
+        Ok(Exit::Passed)
+    }
+}
+
+impl AccountantArgs {
+    fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        let count = accountant::count();
+        if self.question.is_some_and(|question| question > count) {
+            return Err(Usage::new("there is no such question", format!("choose one from 1 to {count}")).into());
+        }
+        let measured = accountant::run(self.question.map(|question| question - 1), self.repeats)?;
+        let mut rows = Vec::new();
+        let mut questions = Vec::new();
+        for asked in &measured {
+            let (pld, rdp) = (asked.pld_median_seconds(), asked.rdp_median_seconds());
+            rows.push(vec![
+                format!("{:.4}", asked.pld.epsilon),
+                format!("{:.1e}", asked.pld.interval),
+                format!("{:.2} ms", 1e3 * pld),
+                format!("{:.4}", asked.epsilon_rdp),
+                format!("{:.2} ms", 1e3 * rdp),
+            ]);
+            questions.push(json!({
+                "phases": asked.phases, "delta": asked.delta,
+                "pld": {"epsilon": number(asked.pld.epsilon), "grid": asked.pld.interval, "seconds": pld,
+                        "first_seconds": asked.pld_first_seconds, "all_seconds": asked.pld_seconds, "cpu_seconds": asked.pld_cpu_seconds},
+                "rdp": {"epsilon": number(asked.epsilon_rdp), "seconds": rdp, "all_seconds": asked.rdp_seconds},
+            }));
+        }
+        console.table(&["PLD", "grid", "median", "RDP", "median"], &rows);
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("engine", json!("accountant")),
+            ("threads", json!(1)),
+            ("repeats", json!(self.repeats)),
+            ("questions", json!(questions)),
         ] {
             fields.insert(name.into(), value);
         }

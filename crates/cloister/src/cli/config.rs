@@ -44,9 +44,15 @@ pub struct Settings {
     /// Failure probability delta, between 0 and 1; without it, one that fits the number of records
     #[arg(long, env = "CLOISTER_DELTA", value_name = "D", hide_env = true, allow_negative_numbers = true, value_parser = probability)]
     pub delta: Option<f64>,
-    /// Planned batch size: the mean of the Poisson sampler
+    /// Planned batch size: the mean of the Poisson sampler, or the size of shuffled batches
     #[arg(long, env = "CLOISTER_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
     pub batch: Option<usize>,
+    /// How batches are drawn: `poisson`, `truncated-poisson` (none above --max-batch) or `shuffle` (no amplification)
+    #[arg(long, env = "CLOISTER_SAMPLING", value_name = "HOW", hide_env = true, hide_possible_values = true)]
+    pub sampling: Option<Sampling>,
+    /// Largest batch of truncated Poisson sampling; without it, one that costs next to no epsilon
+    #[arg(long, env = "CLOISTER_MAX_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
+    pub max_batch: Option<usize>,
     /// Training steps
     #[arg(long, env = "CLOISTER_STEPS", value_name = "T", hide_env = true, value_parser = whole)]
     pub steps: Option<usize>,
@@ -155,6 +161,19 @@ pub enum Schedule {
     Cosine,
 }
 
+/// How the units of a step are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// Each unit by itself, with one probability
+    #[default]
+    Poisson,
+    /// The same, and batches above the largest are cut at random
+    TruncatedPoisson,
+    /// Passes over shuffled data, accounted without amplification
+    Shuffle,
+}
+
 /// What happens to an example longer than `max_tokens`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -214,6 +233,8 @@ keys!(
     epsilon,
     delta,
     batch,
+    sampling,
+    max_batch,
     steps,
     clip_norm,
     learning_rate,
@@ -300,6 +321,7 @@ impl Settings {
             positive("clip_norm", self.clip_norm),
             positive("learning_rate", self.learning_rate),
             whole("batch", self.batch),
+            whole("max_batch", self.max_batch),
             whole("steps", self.steps),
             whole("rank", self.rank),
             whole("alpha", self.alpha),

@@ -195,7 +195,21 @@ fn privacy(error: &cloister_dp::Error) -> Advice {
         E::DeltaAboveUnits { .. } => advice(Exit::Usage, "choose a delta well below 1 / records"),
         E::Epsilon { .. } => advice(Exit::Usage, "epsilon is a number above 0; 1 is strict, 8 is common"),
         E::Unreachable { .. } => advice(Exit::Usage, "allow a larger epsilon, fewer steps or a smaller batch"),
-        E::ExpectedBatch { .. } => advice(Exit::Usage, "the batch must not be larger than the data"),
+        E::ExpectedBatch { .. } | E::BatchSize { .. } => {
+            advice(Exit::Usage, "the batch must not be larger than the data")
+        }
+        E::CapBelowBatch { .. } => advice(
+            Exit::Usage,
+            "raise --max-batch, or leave it out: then the plan finds one that costs next to nothing",
+        ),
+        E::NotAccounted { .. } => advice(
+            Exit::Usage,
+            "name another \"adjacency\": add-remove, zero-out or replace-one; see docs/guides/budget.md",
+        ),
+        E::Repetitions { .. } => advice(Exit::Usage, "the mean is from 1 to 1e12, the shape from 0 to 1e6"),
+        E::MidPass { .. } | E::PassOrder { .. } => {
+            advice(Exit::Broken, "check the disk; remove the folder to start anew")
+        }
         E::Sigma { .. } | E::SigmaRange { .. } => advice(Exit::Usage, "--sigma is mostly from 0.5 to 20"),
         E::ClipNorm { .. } => advice(Exit::Usage, "--clip-norm is mostly from 0.1 to 10"),
         E::NoUnits | E::NoSteps => bare(Exit::Usage),

@@ -420,6 +420,7 @@ fn privacy_facts(plan: &PrivacyPlan) -> anyhow::Result<PrivacyFacts> {
         epsilon_rdp: plan.epsilon_rdp(),
         accountant: plan.accountant().into(),
         sampler: plan.sampler_name().into(),
+        largest_batch: plan.cap(),
         unit_cap: u64::from(plan.unit_cap()),
         not_covered: plan.not_covered().iter().map(|gap| (*gap).to_owned()).collect(),
         curve: plan.curve(CURVE_POINTS)?,

@@ -5,13 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling};
+use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan};
 use cloister_model::{Activations, Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
 use cloister_text::{Columns, Dataset};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::config::{self, Length, Memory, Settings, Unit, positive};
+use super::config::{self, Length, Memory, Sampling, Settings, Unit, positive};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::input;
@@ -65,6 +65,7 @@ impl Flags {
     pub(super) fn resolve(mut self) -> anyhow::Result<Self> {
         self.settings = self.settings.resolve()?;
         self.noise()?;
+        self.sampling(1.0)?;
         self.recipe()?;
         use_threads(self.threads)?;
         Ok(self)
@@ -111,13 +112,26 @@ impl Flags {
         Ok(PlanRequest {
             unit,
             units: units as u64,
-            sampling: Sampling::ExpectedBatch(batch),
+            sampling: self.sampling(batch)?,
             steps: self.steps(),
             clip_norm: settings.clip_norm.unwrap_or(CLIP_NORM),
             noise: self.noise()?,
             delta: settings.delta,
             unit_cap,
         })
+    }
+
+    fn sampling(&self, batch: f64) -> anyhow::Result<cloister_dp::Sampling> {
+        let cap = self.settings.max_batch.map(|cap| cap as u64);
+        match self.settings.sampling.unwrap_or_default() {
+            Sampling::TruncatedPoisson => Ok(cloister_dp::Sampling::TruncatedPoisson { batch, cap }),
+            _ if cap.is_some() => {
+                let hint = "add --sampling truncated-poisson, or leave --max-batch out";
+                Err(Usage::new("a largest batch is for truncated Poisson sampling only", hint).into())
+            }
+            Sampling::Poisson => Ok(cloister_dp::Sampling::ExpectedBatch(batch)),
+            Sampling::Shuffle => Ok(cloister_dp::Sampling::Shuffled { batch: batch as u64 }),
+        }
     }
 
     fn recipe(&self) -> anyhow::Result<Recipe> {
@@ -374,7 +388,7 @@ impl Prepared {
     pub(super) fn cost(&self) -> anyhow::Result<Cost> {
         let per_unit = self.corpus.examples.len() as f64 / self.corpus.units.len() as f64;
         let mean = self.corpus.tokens() as f64 / self.corpus.examples.len() as f64;
-        let batch = self.plan.q() * self.plan.units() as f64 * per_unit;
+        let batch = self.plan.expected_batch() * per_unit;
         let (decoder, tokens) = (&self.ready.decoder, (mean, self.longest_pass()));
         Ok(crate::train::cost::estimate(decoder, &self.recipe, tokens, batch, self.plan.steps())?)
     }

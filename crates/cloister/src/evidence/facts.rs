@@ -139,6 +139,9 @@ pub struct PrivacyFacts {
     pub accountant: String,
     /// How batches were drawn.
     pub sampler: String,
+    /// The largest batch, where larger ones are cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest_batch: Option<u64>,
     /// Records that one unit may contribute to a step.
     pub unit_cap: u64,
     /// What epsilon says nothing about.

@@ -67,6 +67,7 @@ pub(crate) fn private() -> Evidence {
             epsilon_rdp: 8.8125,
             accountant: "PLD (connect-the-dots, pessimistic) and RDP, the smaller of two upper bounds".into(),
             sampler: "poisson".into(),
+            largest_batch: None,
             unit_cap: 1,
             not_covered: vec![
                 "what the base model learnt before, and prompts sent to the trained model".into(),

@@ -3,6 +3,8 @@
 //!
 //! Invariant: every setting and digest of the evidence stands in the page, in the form in which it can be compared.
 
+use serde_json::json;
+
 use super::facts::{DataFacts, Evidence, PrivacyFacts, TrainingFacts};
 use super::html::{Fact, checks, command, drawing, fact, facts, figure, markup, missing, numbers, printed, section};
 use super::personal::{bounded, unit_words};
@@ -95,6 +97,13 @@ pub(super) fn plan(evidence: &Evidence) -> String {
         ),
         _ => "that can take part in one step".into(),
     };
+    let sampler = match (privacy.sampler.as_str(), privacy.largest_batch) {
+        ("shuffled", _) => "each once in every pass over the data; accounted without amplification".to_owned(),
+        (_, Some(largest)) => {
+            format!("batches of more than {} are cut at random; the accountant assumes the same", count(largest))
+        }
+        _ => "how batches were drawn; the accountant assumes the same".to_owned(),
+    };
     let rows = [
         fact("Unit", &privacy.unit, "whose presence is hidden"),
         fact("Adjacency", &privacy.adjacency, adjacency),
@@ -114,7 +123,7 @@ pub(super) fn plan(evidence: &Evidence) -> String {
         figure("– by PLD", epsilon(privacy.epsilon_pld), "privacy loss distribution"),
         figure("– by RDP", epsilon(privacy.epsilon_rdp), "Rényi divergences, the cross-check"),
         fact("Accountant", &privacy.accountant, "method behind epsilon"),
-        fact("Sampler", &privacy.sampler, "how batches were drawn; the accountant assumes the same"),
+        fact("Sampler", &privacy.sampler, sampler),
     ];
     let intro = "<p>One plan, fixed before training, built the sampler, the noise and the accountant together. No \
                  number in it was chosen from the course of this training.</p>";
@@ -274,12 +283,22 @@ pub(super) fn repeat(evidence: &Evidence) -> String {
     );
     if bounded(privacy) && [privacy.q, privacy.sigma].iter().all(|number| number.is_finite()) {
         let (q, sigma, steps, delta) = (privacy.q, privacy.sigma, privacy.steps, privacy.delta);
-        html += &format!(
-            "<h3>Epsilon follows from the plan</h3>{}<p>prints, without the data or the model and rounded up:</p>{}\
-             <p>Any other accountant for the Poisson-subsampled Gaussian mechanism takes the same four numbers.</p>",
-            command(&format!("cloister budget epsilon --q {q:?} --sigma {sigma:?} --steps {steps} --delta {delta:?}")),
-            printed(&budget_lines(privacy)),
-        );
+        html += &match question(privacy) {
+            None => format!(
+                "<h3>Epsilon follows from the plan</h3>{}<p>prints, without the data or the model and rounded up:</p>{}\
+                 <p>Any other accountant for the Poisson-subsampled Gaussian mechanism takes the same four numbers.</p>",
+                command(&format!(
+                    "cloister budget epsilon --q {q:?} --sigma {sigma:?} --steps {steps} --delta {delta:?}"
+                )),
+                printed(&budget_lines(privacy)),
+            ),
+            Some(question) => format!(
+                "<h3>Epsilon follows from the plan</h3>{}<p>prints, without the data or the model, epsilon with all its \
+                 digits: {}.</p>",
+                command(&format!("echo {} | cloister budget epsilon --batch -", shell_word(&question.to_string()))),
+                epsilon(privacy.epsilon),
+            ),
+        };
         html += &format!(
             "<h3>The whole run again</h3>{}<p>Files stand here by their names alone: add their paths. If the first run \
              was given <code class=\"flag\">--columns</code> or <code class=\"flag\">--length</code>, give them again; \
@@ -308,6 +327,14 @@ fn whole_run(evidence: &Evidence) -> String {
     flag("delta", &format!("{:?}", privacy.delta));
     flag("unit", &privacy.unit);
     flag("batch", &format!("{:.0}", privacy.denominator));
+    match (privacy.sampler.as_str(), privacy.largest_batch) {
+        ("shuffled", _) => flag("sampling", "shuffle"),
+        ("truncated-poisson", Some(largest)) => {
+            flag("sampling", "truncated-poisson");
+            flag("max-batch", &largest.to_string());
+        }
+        _ => {}
+    }
     flag("steps", &privacy.steps.to_string());
     for (name, value) in [("clip-norm", privacy.clip_norm), ("learning-rate", training.learning_rate)] {
         if value.is_finite() {
@@ -327,6 +354,22 @@ fn whole_run(evidence: &Evidence) -> String {
     }
     flag("out", "again");
     if data.is_stdin() { line + " < DATA" } else { line }
+}
+
+/// What `cloister budget epsilon --batch` is asked where the sampling is not plain Poisson.
+fn question(privacy: &PrivacyFacts) -> Option<serde_json::Value> {
+    let (sigma, steps, units) = (privacy.sigma, privacy.steps, privacy.units);
+    let phase = match (privacy.sampler.as_str(), privacy.largest_batch) {
+        ("shuffled", _) => {
+            let batch = privacy.denominator as u64;
+            json!({"sampling": "shuffle", "sigma": sigma, "steps": steps, "units": units, "batch": batch})
+        }
+        ("truncated-poisson", Some(cap)) => json!({
+            "sampling": "truncated-poisson", "q": privacy.q, "sigma": sigma, "steps": steps, "units": units, "cap": cap
+        }),
+        _ => return None,
+    };
+    Some(json!({"phases": [phase], "delta": privacy.delta, "adjacency": privacy.adjacency}))
 }
 
 /// The lines that `cloister budget epsilon` prints for one plan: names padded to one width, four decimals, rounded up.
@@ -400,6 +443,27 @@ mod tests {
         assert!(piped.starts_with("cloister run - --base ") && piped.ends_with(" --out again < DATA"), "{piped}");
         evidence.data.file = "-x.jsonl".into();
         assert!(whole_run(&evidence).starts_with("cloister run ./-x.jsonl --base "));
+    }
+
+    #[test]
+    fn the_command_asks_for_what_was_sampled() {
+        let mut evidence = private();
+        let shown = |evidence: &Evidence| repeat(evidence).replace("<span>", "").replace("</span>", "");
+        assert!(shown(&evidence).contains("budget epsilon --q 0.2 --sigma 0.797 --steps 8"));
+        (evidence.privacy.sampler, evidence.privacy.largest_batch) = ("truncated-poisson".into(), Some(110));
+        let asked = question(&evidence.privacy).unwrap_or_default().to_string();
+        assert_eq!(
+            asked,
+            r#"{"phases":[{"sampling":"truncated-poisson","q":0.2,"sigma":0.797,"steps":8,"units":400,"cap":110}],"delta":0.00001,"adjacency":"zero-out"}"#
+        );
+        let page = shown(&evidence);
+        assert!(page.contains("cloister budget epsilon --batch -") && !page.contains("--q 0.2"), "{page}");
+        assert!(page.contains(" --sampling truncated-poisson --max-batch 110 "), "{page}");
+        assert!(plan(&evidence).contains("batches of more than 110 are cut at random"));
+        (evidence.privacy.sampler, evidence.privacy.largest_batch) = ("shuffled".into(), None);
+        let asked = question(&evidence.privacy).unwrap_or_default().to_string();
+        assert!(asked.contains(r#""sampling":"shuffle","sigma":0.797,"steps":8,"units":400,"batch":80"#), "{asked}");
+        assert!(shown(&evidence).contains(" --sampling shuffle ") && plan(&evidence).contains("without amplification"));
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub(super) struct Snapshots {
 pub(super) struct Saved {
     /// Steps of the plan that are spent.
     pub(super) step: u64,
+    pub(super) left_in_pass: Option<Vec<u32>>,
     pub(super) parameters: Vec<f32>,
     pub(super) optimizer: OptimizerState,
     pub(super) losses: Vec<(u64, Loss)>,
@@ -103,6 +104,7 @@ impl Snapshots {
             losses.iter().map(|(step, loss)| (*step, loss.nats_per_token, loss.tokens)).collect(),
             trainer.lora().parameters.clone(),
             trainer.optimizer().state().clone(),
+            trainer.left_in_pass(),
         );
         let path = self.folder.join(STATE);
         let bytes = state.to_bytes().map_err(|error| crate::Error::write(&path)(error.into()))?;
@@ -136,7 +138,7 @@ impl Snapshots {
         let State { header, parameters, optimizer } = state;
         let loss = |(step, nats_per_token, tokens)| (step, Loss { nats_per_token, tokens });
         let losses = header.losses.into_iter().map(loss).collect();
-        Ok(Saved { step: header.leased, parameters, optimizer, losses })
+        Ok(Saved { step: header.leased, left_in_pass: header.left_in_pass, parameters, optimizer, losses })
     }
 
     /// What a step relies on: sizes, finite numbers, and steps that are left or just done.

@@ -30,6 +30,9 @@ pub(super) struct Header {
     pub(super) leased: u64,
     /// Step, nats per token and tokens of each public loss.
     pub(super) losses: Vec<(u64, f64, u64)>,
+    /// Of shuffled data: units that the pass has not drawn yet. No secret: the order is no part of what is accounted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) left_in_pass: Option<Vec<u32>>,
     /// Number of parameters that follow.
     parameters: usize,
 }
@@ -52,8 +55,11 @@ impl State {
         losses: Vec<(u64, f64, u64)>,
         parameters: Vec<f32>,
         optimizer: OptimizerState,
+        left_in_pass: Option<Vec<u32>>,
     ) -> Self {
-        let header = Header { version: VERSION, identity, step, leased, losses, parameters: parameters.len() };
+        let parameter_count = parameters.len();
+        let header =
+            Header { version: VERSION, identity, step, leased, losses, left_in_pass, parameters: parameter_count };
         Self { header, parameters, optimizer }
     }
 
@@ -101,7 +107,7 @@ mod tests {
         let optimizer = OptimizerState { step: 3, first: vec![0.5, -1.5], second: vec![2.0, 1e-30] };
         let text = || "a".to_owned();
         let identity = Identity { settings: Map::new(), base: text(), key: text(), data: text(), evaluation: None };
-        State::new(identity, (5, 7), vec![(0, 4.25, 10)], vec![1.0, f32::MIN_POSITIVE], optimizer)
+        State::new(identity, (5, 7), vec![(0, 4.25, 10)], vec![1.0, f32::MIN_POSITIVE], optimizer, Some(vec![4, 0]))
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! One step of DP-SGD (Abadi et al. 2016, algorithm 1) with Poisson-sampled units and Adam on the noised mean.
+//! One step of DP-SGD (Abadi et al. 2016, algorithm 1) with the units that the plan's sampler draws and Adam on the
+//! noised mean.
 //!
 //! Invariant: clipping, noise, denominator and sampling come from the plan alone; a micro-batch is a matter of memory
 //! and cannot change the result beyond rounding of single gradients.
@@ -21,6 +22,8 @@ pub(super) struct Trainer<'a> {
     gradients: Vec<f32>,
     /// Steps of the plan that are over: run, or leased and lost.
     spent: u64,
+    /// Of shuffled data, after the last step that was run.
+    left_in_pass: Option<Vec<u32>>,
 }
 
 impl<'a> Trainer<'a> {
@@ -35,6 +38,7 @@ impl<'a> Trainer<'a> {
             noise: request.built.noise()?,
             gradients: Vec::new(),
             spent: 0,
+            left_in_pass: None,
         })
     }
 
@@ -61,12 +65,19 @@ impl<'a> Trainer<'a> {
         self.spent - self.applied()
     }
 
+    /// Of shuffled data, the units that the pass has not drawn yet.
+    pub(super) fn left_in_pass(&self) -> Option<Vec<u32>> {
+        self.left_in_pass.clone()
+    }
+
     /// Goes on where the lease of a snapshot ended. Sampler and noise start under fresh keys: those of the earlier
     /// process were never stored, and independent draws are what the accountant assumes.
     pub(super) fn restore(&mut self, saved: Saved) -> Result<Vec<(u64, Loss)>, Error> {
         self.lora.parameters = saved.parameters;
         self.optimizer.restore(saved.optimizer)?;
-        self.noise = self.request.built.noise_after(saved.step)?;
+        let lost = saved.step - self.applied();
+        (self.sampler, self.noise) = self.request.built.resume(saved.step, lost, saved.left_in_pass.as_deref())?;
+        self.left_in_pass = saved.left_in_pass;
         self.spent = saved.step;
         Ok(saved.losses)
     }
@@ -75,7 +86,7 @@ impl<'a> Trainer<'a> {
     /// forgotten before any noise was drawn, and a later step draws its own.
     pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {
         let Request { ready, corpus, built: plan, recipe, .. } = self.request;
-        let batch = self.sampler.draw(); // each unit with probability q; it may be empty
+        let batch = self.sampler.draw(); // Poisson: each unit with probability q; it may be empty
         let mut sum = plan.accumulator(self.lora.parameters.len());
         let mut tokens = 0;
         for micro_batch in self.micro_batches(&batch)? {
@@ -95,6 +106,7 @@ impl<'a> Trainer<'a> {
         let rate = recipe.rate(self.spent + 1, plan.steps());
         self.optimizer.step(&mut self.lora.parameters, &mean, rate as f32)?;
         self.spent += 1;
+        self.left_in_pass = self.sampler.left_in_pass().map(<[u32]>::to_vec);
         self.check()?;
         Ok(tokens)
     }

@@ -207,6 +207,36 @@ fn lora_spec() -> cloister_model::LoraSpec {
     cloister_model::LoraSpec::new(8, 16, vec![cloister_model::Target::Query, cloister_model::Target::Value]).unwrap()
 }
 
+/// A pass over shuffled data goes on with the units that were left; a snapshot with others is damaged.
+#[cfg(unix)]
+#[test]
+fn a_shuffled_run_goes_on_within_its_pass() {
+    let place = Place::new();
+    place.file("in.jsonl", chats(70));
+    place.file("public.jsonl", public(5));
+    let shuffled = ["--sampling", "shuffle"];
+    let ran = interrupt(start(&place, &shuffled), "-INT");
+    assert_eq!(ran.document()["verdict"], "interrupted");
+    let state = place.path("out.snapshot/state");
+    let whole = std::fs::read(&state).unwrap();
+    let kept = header(&whole);
+    // 70 units in batches of 20: 20, 20, 20 and 10
+    let left = [0, 50, 30, 10][kept["step"].as_u64().unwrap() as usize % 4];
+    assert_eq!(kept["left_in_pass"].as_array().map_or(0, Vec::len), left);
+
+    let again = |more: &[&str]| Ran::of(start(&place, &[&shuffled[..], more].concat()).wait_with_output().unwrap());
+    if left > 0 {
+        let mut other = kept.clone();
+        other["left_in_pass"] = json!((0..51).collect::<Vec<_>>());
+        std::fs::write(&state, sealed(&other, values(&whole))).unwrap();
+        let told = format!("the order of the pass does not fit: {left} different");
+        refused(&place, again(&["--resume"]), 4, &told, "remove the folder");
+        std::fs::write(&state, whole).unwrap();
+    }
+    let document = again(&["--resume"]).exits(0).document();
+    assert_eq!((&document["resumed"], &document["plan"]["sampler"]), (&json!(true), &json!("shuffled")));
+}
+
 pub(crate) fn config() -> DecoderConfig {
     cloister_model::Base::open(&base("tiny_llama"), cloister_model::Precision::F32).unwrap().0.config
 }

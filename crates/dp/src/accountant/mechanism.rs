@@ -26,7 +26,8 @@ pub enum Mechanism {
     Poisson(Phase),
     /// As [`Mechanism::Poisson`], but a batch of more than `cap` units is cut down to `cap` of them at random.
     ///
-    /// Accounted under every adjacency, by privacy loss distributions.
+    /// Accounted under every adjacency; by Rényi divergences unless a unit is replaced, and loosely where many batches
+    /// are cut.
     TruncatedPoisson {
         /// Probability with which every unit is drawn before the batch is cut, in `(0, 1]`.
         q: f64,
@@ -84,35 +85,39 @@ pub enum Mechanism {
 /// What one step of a mechanism is for the accountant by privacy loss distributions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Part {
-    Gaussian {
-        sigma: f64,
-    },
-    Sampled {
-        q: f64,
-        sigma: f64,
-    },
-    Replaced {
-        q: f64,
-        sigma: f64,
-    },
-    Group {
-        q: f64,
-        sigma: f64,
-        records: u32,
-    },
-    Truncated {
-        q: f64,
-        sigma: f64,
-        /// Probability that the others alone fill the batch.
-        truncation: f64,
-        /// Probability that the unit is in the batch, given that it is cut.
-        conditional_q: f64,
-        /// The uncut batch is that of a replaced unit.
-        replaced: bool,
-    },
+    Gaussian { sigma: f64 },
+    Sampled { q: f64, sigma: f64 },
+    Replaced { q: f64, sigma: f64 },
+    Group { q: f64, sigma: f64, records: u32 },
+    Truncated(Truncated),
+}
+
+/// One step of truncated Poisson sampling.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Truncated {
+    pub(crate) q: f64,
+    pub(crate) sigma: f64,
+    /// Probability that the others alone fill the batch.
+    pub(crate) truncation: f64,
+    /// Probability that the unit is in the batch, given that the others fill it.
+    pub(crate) conditional_q: f64,
+    /// The uncut batch is that of a replaced unit.
+    pub(crate) replaced: bool,
 }
 
 impl Mechanism {
+    /// The same with another noise.
+    pub(crate) fn with_sigma(mut self, noise: f64) -> Self {
+        match &mut self {
+            Self::Poisson(Phase { sigma, .. })
+            | Self::TruncatedPoisson { sigma, .. }
+            | Self::PoissonGroup { sigma, .. }
+            | Self::FixedSize { sigma, .. }
+            | Self::Shuffled { sigma, .. } => *sigma = noise,
+        }
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         match *self {
             Self::Poisson(Phase { q, sigma, .. }) => check_q(q).and(check_sigma(sigma)),
@@ -156,7 +161,7 @@ impl Mechanism {
                 }
                 let share = cap as f64 / units as f64;
                 let conditional_q = (binomial::above(units, q, cap) / truncation * share).min(1.0);
-                (Part::Truncated { q, sigma, truncation, conditional_q, replaced }, steps)
+                (Part::Truncated(Truncated { q, sigma, truncation, conditional_q, replaced }), steps)
             }
             Self::PoissonGroup { q, sigma, steps, records: 1 } => {
                 return Self::Poisson(Phase { q, sigma, steps }).part(adjacency);

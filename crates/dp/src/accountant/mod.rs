@@ -36,8 +36,8 @@ use crate::plan::Adjacency;
 
 pub use cap::safe_cap;
 pub use mechanism::Mechanism;
-pub use pld::{PrivacyProfile, epsilon_pld};
-pub(crate) use rdp::RdpCurve;
+pub use pld::{OnGrid, PrivacyProfile, epsilon_pld, epsilon_pld_on_grid};
+pub(crate) use rdp::{RdpCurve, mechanisms_rdp};
 pub use rdp::{Repetitions, epsilon_rdp, epsilon_repeat_and_select};
 
 /// A stretch of training with constant parameters.
@@ -83,7 +83,7 @@ pub fn epsilon_of(mechanisms: &[Mechanism], adjacency: Adjacency, delta: f64) ->
         other => other.map(Some),
     };
     let by_pld = pld::mechanisms_pld(mechanisms, adjacency, delta);
-    let by_rdp = rdp::mechanisms_rdp(mechanisms, adjacency, delta);
+    let by_rdp = mechanisms_rdp(mechanisms, adjacency, delta);
     if let (Err(error), Err(_)) = (&by_pld, &by_rdp) {
         return Err(error.clone());
     }

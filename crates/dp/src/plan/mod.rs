@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::request::{CLIP_NORM_RANGE, Checked, check_delta, check_sampling};
 use crate::accountant::{self, Mechanism, Phase, PrivacyProfile, RdpCurve};
-use crate::calibrate::{Calibration, MAX_SIGMA, MIN_SIGMA, calibrate_sigma};
+use crate::calibrate::{Calibration, MAX_SIGMA, MIN_SIGMA, calibrate};
 use crate::clip::{Clip, ClippedSum, NoisyMean};
 use crate::error::{Error, Result};
 use crate::noise::NoiseSource;
@@ -18,6 +18,10 @@ use crate::sampler::{Sampler, Scheme};
 
 pub use request::{Adjacency, NoiseLevel, PlanRequest, Sampling, Unit};
 
+/// Share of epsilon that a cap chosen by the plan may cost.
+const SAFE_COST: f64 = 1e-3;
+/// The least delta of the profile from which a group's epsilon is bounded where nothing exact is known.
+const DEEP: f64 = 1e-60;
 const ACCOUNTANT: &str = "PLD (connect-the-dots, pessimistic) and RDP, the smaller of two upper bounds";
 const NOT_COVERED_OF_RECORDS: &[&str] = &not_covered("records about one subject that are spread over several units");
 const NOT_COVERED_OF_SUBJECTS: &[&str] =
@@ -53,6 +57,8 @@ pub struct PrivacyPlan {
     accountant: &'static str,
     unit_cap: u32,
     sampler: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cap: Option<u64>,
     not_covered: &'static [&'static str],
     #[serde(skip)]
     scheme: Scheme,
@@ -67,7 +73,7 @@ impl PrivacyPlan {
     /// One variant of [`Error`] for every value that is out of range; [`Error::Unreachable`] when no supported
     /// noise meets the target.
     pub fn build(request: &PlanRequest) -> Result<Self> {
-        let Checked { adjacency, scheme, q, denominator } = check_sampling(request.sampling, request.units)?;
+        let Checked { adjacency, mut scheme, q, denominator } = check_sampling(request.sampling, request.units)?;
         if request.steps == 0 {
             return Err(Error::NoSteps);
         }
@@ -82,43 +88,51 @@ impl PrivacyPlan {
             return Err(Error::UnitCap { unit: request.unit, cap: request.unit_cap });
         }
         let delta = check_delta(request.delta, request.units)?;
-        let steps = scheme.accounted_steps(request.units, request.steps);
-        let (sigma, epsilon) = match request.noise {
-            NoiseLevel::Epsilon(target) => {
-                let found = calibrate_sigma(target, delta, q, steps)?;
-                let Calibration { sigma, epsilon, epsilon_pld, epsilon_rdp } = found;
-                (sigma, accountant::Epsilon { epsilon, epsilon_pld, epsilon_rdp })
-            }
-            NoiseLevel::Sigma(sigma) => {
-                accountant::check_sigma(sigma)?;
-                if !(MIN_SIGMA..=MAX_SIGMA).contains(&sigma) {
-                    return Err(Error::SigmaRange { sigma, least: MIN_SIGMA, most: MAX_SIGMA });
+        let (units, steps) = (request.units, request.steps);
+        let accounted = |scheme: Scheme| -> Result<Calibration> {
+            match request.noise {
+                NoiseLevel::Epsilon(target) => calibrate(target, delta, scheme.mechanism(units, steps, 1.0), adjacency),
+                NoiseLevel::Sigma(sigma) => {
+                    accountant::check_sigma(sigma)?;
+                    if !(MIN_SIGMA..=MAX_SIGMA).contains(&sigma) {
+                        return Err(Error::SigmaRange { sigma, least: MIN_SIGMA, most: MAX_SIGMA });
+                    }
+                    let mechanism = scheme.mechanism(units, steps, sigma);
+                    let found = accountant::epsilon_of(&[mechanism], adjacency, delta)?;
+                    let accountant::Epsilon { epsilon, epsilon_pld, epsilon_rdp } = found;
+                    Ok(Calibration { sigma, epsilon, epsilon_pld, epsilon_rdp })
                 }
-                (sigma, accountant::epsilon(&[Phase { q, sigma, steps }], delta)?)
             }
         };
+        let mut found = accounted(scheme)?;
+        if let Sampling::TruncatedPoisson { cap: None, .. } = request.sampling {
+            let cap = accountant::safe_cap(Phase { q, sigma: found.sigma, steps }, units, delta, SAFE_COST)?;
+            scheme = Scheme::Truncated { q, cap };
+            found = accounted(scheme)?;
+        }
         Ok(Self {
             unit: request.unit,
             adjacency,
             units: request.units,
             q,
             steps: request.steps,
-            sigma,
+            sigma: found.sigma,
             clip_norm: request.clip_norm,
             denominator,
             delta,
-            epsilon: epsilon.epsilon,
-            epsilon_pld: epsilon.epsilon_pld,
-            epsilon_rdp: epsilon.epsilon_rdp,
+            epsilon: found.epsilon,
+            epsilon_pld: found.epsilon_pld,
+            epsilon_rdp: found.epsilon_rdp,
             accountant: ACCOUNTANT,
             unit_cap: request.unit_cap,
             sampler: scheme.name(),
+            cap: scheme.cap(),
             not_covered: match request.unit {
                 Unit::Record => NOT_COVERED_OF_RECORDS,
                 Unit::Subject => NOT_COVERED_OF_SUBJECTS,
             },
             scheme,
-            rdp: RdpCurve::new(&[Phase { q, sigma, steps: 1 }])?,
+            rdp: RdpCurve::of(&[scheme.mechanism(units, 1, found.sigma)], adjacency)?,
         })
     }
 
@@ -149,6 +163,7 @@ impl PrivacyPlan {
             accountant: "none",
             unit_cap: u32::MAX,
             sampler: scheme.name(),
+            cap: None,
             not_covered: NOT_COVERED_NON_PRIVATE,
             scheme,
             rdp: RdpCurve::default(),
@@ -175,10 +190,10 @@ impl PrivacyPlan {
         self.q
     }
 
-    /// Mean number of units in a batch; of shuffled data the size of a full one.
+    /// Mean number of units in a batch, before it is cut if it may be; of shuffled data the size of a full one.
     pub fn expected_batch(&self) -> f64 {
         match self.scheme {
-            Scheme::Poisson { q } => q * self.units as f64,
+            Scheme::Poisson { q } | Scheme::Truncated { q, .. } => q * self.units as f64,
             Scheme::Shuffled { batch } => batch as f64,
         }
     }
@@ -238,6 +253,11 @@ impl PrivacyPlan {
         self.sampler
     }
 
+    /// The largest batch of truncated Poisson sampling.
+    pub fn cap(&self) -> Option<u64> {
+        self.cap
+    }
+
     /// Whether noise is added.
     pub fn is_private(&self) -> bool {
         self.sigma > 0.0
@@ -282,7 +302,7 @@ impl PrivacyPlan {
             } else if steps == self.steps || !self.is_private() {
                 self.epsilon
             } else {
-                accountant::epsilon(&[self.phase(steps)], self.delta)?.epsilon
+                accountant::epsilon_of(&[self.mechanism(steps)], self.adjacency, self.delta)?.epsilon
             };
             highest = epsilon.max(highest).min(self.epsilon);
             curve.push((steps, highest));
@@ -295,14 +315,15 @@ impl PrivacyPlan {
     /// # Errors
     /// [`Error::Delta`]; [`Error::Sigma`] for a plan without privacy.
     pub fn profile(&self, least_delta: f64) -> Result<PrivacyProfile> {
-        PrivacyProfile::new(&[self.phase(self.steps)], least_delta)
+        PrivacyProfile::of(&[self.mechanism(self.steps)], self.adjacency, least_delta)
     }
 
     /// Epsilon at the plan's delta for `units` units together: a person with that many records under
     /// [`Unit::Record`], a text with that many copies, a family under [`Unit::Subject`].
     ///
     /// Exact for Poisson sampling, see [`Mechanism::PoissonGroup`]; for shuffled data all of them are assumed to meet
-    /// in one batch. 0 for no units.
+    /// in one batch; for truncated Poisson sampling the bound that holds for every mechanism, which is loose and may be
+    /// infinite ([`PrivacyProfile::group_epsilon`]). 0 for no units.
     ///
     /// # Errors
     /// [`Error::Sigma`] for a plan without privacy.
@@ -310,10 +331,12 @@ impl PrivacyPlan {
         if units <= 1 {
             return Ok(if units == 0 { 0.0 } else { self.epsilon });
         }
-        let Phase { q, sigma, steps } = self.phase(self.steps);
-        let mechanism = Mechanism::PoissonGroup { q, sigma, steps, records: units };
-        let alone = self.epsilon;
-        Ok(accountant::epsilon_of(&[mechanism], self.adjacency, self.delta)?.epsilon.max(alone))
+        if let Scheme::Truncated { .. } = self.scheme {
+            return Ok(self.profile(DEEP)?.group_epsilon(units, self.delta).max(self.epsilon));
+        }
+        let steps = self.scheme.accounted_steps(self.units, self.steps);
+        let mechanism = Mechanism::PoissonGroup { q: self.q, sigma: self.sigma, steps, records: units };
+        Ok(accountant::epsilon_of(&[mechanism], self.adjacency, self.delta)?.epsilon.max(self.epsilon))
     }
 
     /// The least size to which batches may be cut (at random, [`Mechanism::TruncatedPoisson`]) so that epsilon grows
@@ -323,20 +346,22 @@ impl PrivacyPlan {
     /// [`Error::ExtraCost`]; [`Error::Sigma`] for a plan without privacy.
     pub fn safe_cap(&self, fraction: f64) -> Result<u64> {
         match self.scheme {
-            Scheme::Poisson { .. } => accountant::safe_cap(self.phase(self.steps), self.units, self.delta, fraction),
+            Scheme::Poisson { q } | Scheme::Truncated { q, .. } => {
+                let phase = Phase { q, sigma: self.sigma, steps: self.steps };
+                accountant::safe_cap(phase, self.units, self.delta, fraction)
+            }
             Scheme::Shuffled { batch } => Ok(batch),
         }
     }
 
     /// What the accountants count for `steps` optimiser steps.
-    fn phase(&self, steps: u64) -> Phase {
-        Phase { q: self.q, sigma: self.sigma, steps: self.scheme.accounted_steps(self.units, steps) }
+    fn mechanism(&self, steps: u64) -> Mechanism {
+        self.scheme.mechanism(self.units, steps, self.sigma)
     }
 
     /// The sampler of this plan, under a fresh key.
     ///
-    /// One run needs one sampler. Poisson draws are independent, so that a run that resumes may take a new one;
-    /// shuffled data may only resume where a pass begins, see [`PrivacyPlan::noise_after`].
+    /// One run needs one sampler; one that resumes takes that of [`PrivacyPlan::resume`].
     ///
     /// # Errors
     /// [`Error::Randomness`].
@@ -371,6 +396,36 @@ impl PrivacyPlan {
         }
         let left = self.steps.checked_sub(steps_done);
         NoiseSource::new(left.ok_or(Error::StepOutOfRange { step: steps_done, steps: self.steps })?)
+    }
+
+    /// Sampler and noise of a run that resumes after `steps_done` steps, under fresh keys. Poisson draws are independent,
+    /// so that nothing of the old sampler is needed; within a pass over shuffled data it goes on with the units that were
+    /// left ([`Sampler::left_in_pass`]).
+    ///
+    /// `steps_lost` of the steps done count as spent and were never released: their noise is not drawn again, and a pass
+    /// goes on as if they had not been, so that what is released still holds every unit once a pass at most.
+    ///
+    /// # Errors
+    /// [`Error::StepOutOfRange`] after the last planned step, [`Error::MidPass`] within a pass if `left_in_pass` is
+    /// `None`, [`Error::PassOrder`] if it does not fit, [`Error::Randomness`].
+    pub fn resume(
+        &self,
+        steps_done: u64,
+        steps_lost: u64,
+        left_in_pass: Option<&[u32]>,
+    ) -> Result<(Sampler, NoiseSource)> {
+        let (Some(pass), Some(left)) = (self.scheme.steps_per_pass(self.units), left_in_pass) else {
+            return Ok((self.sampler()?, self.noise_after(steps_done)?));
+        };
+        let steps_left = self.steps.checked_sub(steps_done);
+        let steps_left = steps_left.ok_or(Error::StepOutOfRange { step: steps_done, steps: self.steps })?;
+        let released = steps_done.checked_sub(steps_lost);
+        let into_pass = released.ok_or(Error::StepOutOfRange { step: steps_lost, steps: steps_done })? % pass;
+        if into_pass == 0 {
+            return Ok((self.sampler()?, NoiseSource::new(steps_left)?));
+        }
+        let batch = self.denominator as u64;
+        Ok((Sampler::within_pass(self.units, batch, into_pass, left)?, NoiseSource::new(steps_left)?))
     }
 
     /// Ends a logical batch: adds noise once and divides by the planned denominator. The sum is consumed, so the

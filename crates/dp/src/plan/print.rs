@@ -19,6 +19,12 @@ impl PrivacyPlan {
         line("adjacency", self.adjacency.to_string());
         match self.scheme {
             Scheme::Poisson { q } => line("sampling rate q", format!("{q}")),
+            Scheme::Truncated { q, cap } => {
+                line(
+                    "sampling rate q",
+                    format!("{q} (batches of more than {cap} are cut at random, and accounted so)"),
+                );
+            }
             Scheme::Shuffled { batch } => {
                 line("sampling rate q", format!("1 (shuffled in batches of {batch}, accounted without amplification)"));
             }
@@ -35,6 +41,7 @@ impl PrivacyPlan {
         line("accountant", self.accountant.to_owned());
         let sampler = match self.scheme {
             Scheme::Poisson { .. } => "Poisson, as accounted",
+            Scheme::Truncated { .. } => "truncated Poisson, as accounted",
             Scheme::Shuffled { .. } => "a fresh order for every pass, each unit once",
         };
         line("sampler", format!("{sampler}; key from the operating system, never stored"));

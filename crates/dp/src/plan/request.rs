@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accountant;
 #[cfg(doc)]
-use crate::accountant::Mechanism;
+use crate::accountant::{Mechanism, safe_cap};
 use crate::error::{Error, Result};
 use crate::sampler::{MAX_SHUFFLED, Scheme};
 
@@ -65,6 +65,15 @@ pub enum Sampling {
         /// What the noised sum is divided by.
         denominator: f64,
     },
+    /// As [`Sampling::ExpectedBatch`], but no batch is larger than `cap`: a larger one is cut to `cap` units, chosen at
+    /// random, and the run is accounted for as that, see [`Mechanism::TruncatedPoisson`].
+    TruncatedPoisson {
+        /// Mean number of units drawn, before a batch is cut; the sum is divided by it.
+        batch: f64,
+        /// The largest batch, not below `batch`; `None` for the least one that costs at most a thousandth of epsilon
+        /// ([`safe_cap`]).
+        cap: Option<u64>,
+    },
     /// Passes over shuffled data in batches of `batch` units, each unit once per pass, *accounted without
     /// amplification*: a pass costs what one unsampled step costs, see [`Mechanism::Shuffled`]. For comparison with
     /// other tools; Poisson sampling needs much less noise for the same epsilon. Where batches end depends on the
@@ -110,7 +119,8 @@ pub struct PlanRequest {
 const MAX_UNITS: u64 = 10_000_000_000;
 pub(super) const CLIP_NORM_RANGE: std::ops::RangeInclusive<f64> = 1e-30..=1e30;
 
-/// A sampling whose values are in range, with what follows from it.
+/// A sampling whose values are in range, with what follows from it. The cap of truncated sampling may be still open; the
+/// scheme is then Poisson.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Checked {
     pub(super) adjacency: Adjacency,
@@ -128,13 +138,20 @@ pub(super) fn check_sampling(sampling: Sampling, units: u64) -> Result<Checked> 
         return Err(Error::TooManyUnits { units, limit: MAX_UNITS });
     }
     match sampling {
-        Sampling::ExpectedBatch(batch) => {
+        Sampling::ExpectedBatch(batch) | Sampling::TruncatedPoisson { batch, cap: None } => {
             let q = batch / units as f64;
             if batch > 0.0 && q > 0.0 && batch <= units as f64 {
                 Ok(Checked { adjacency: Adjacency::ZeroOut, scheme: Scheme::Poisson { q }, q, denominator: batch })
             } else {
                 Err(Error::ExpectedBatch { batch, units })
             }
+        }
+        Sampling::TruncatedPoisson { batch, cap: Some(cap) } => {
+            let checked = check_sampling(Sampling::ExpectedBatch(batch), units)?;
+            if (cap as f64) < batch {
+                return Err(Error::CapBelowBatch { cap, batch });
+            }
+            Ok(Checked { scheme: Scheme::Truncated { q: checked.q, cap: cap.min(units) }, ..checked })
         }
         Sampling::Rate { q, denominator } => {
             accountant::check_q(q)?;

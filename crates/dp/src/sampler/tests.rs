@@ -1,4 +1,6 @@
-//! The sampler is the one that is accounted for: frequency, independence within and between steps, sizes.
+//! The sampler's ends, its threshold and its passes; the statistics of what it draws stand in `statistics`.
+
+#![allow(clippy::panic, reason = "tests")]
 
 use super::*;
 
@@ -8,60 +10,9 @@ fn draws(units: u64, q: f64, steps: usize, seed: u8) -> Vec<Vec<usize>> {
 }
 
 #[test]
-fn every_unit_is_drawn_with_probability_q() {
-    let (units, q, steps) = (1_300, 0.07, 4_000);
-    let mut counts = vec![0_f64; units];
-    for drawn in draws(units as u64, q, steps, 1) {
-        assert!(drawn.is_sorted_by(|a, b| a < b));
-        drawn.iter().for_each(|unit| counts[*unit] += 1.0);
-    }
-    let (mean, variance) = (q * steps as f64, q * (1.0 - q) * steps as f64);
-    let chi_squared: f64 = counts.iter().map(|count| (count - mean).powi(2) / variance).sum();
-    let units = units as f64;
-    assert!((chi_squared - units).abs() < 5.0 * (2.0 * units).sqrt(), "{chi_squared}");
-    let total: f64 = counts.iter().sum();
-    assert!((total - units * mean).abs() < 5.0 * (units * variance).sqrt());
-}
-
-#[test]
-fn pairs_are_independent() {
-    let (units, q, steps) = (40_usize, 0.3, 20_000);
-    let mut together = vec![0_f64; units * units];
-    for drawn in draws(units as u64, q, steps, 2) {
-        for (index, a) in drawn.iter().enumerate() {
-            drawn[index + 1..].iter().for_each(|b| together[a * units + b] += 1.0);
-        }
-    }
-    let expected = q * q * steps as f64;
-    let deviation = 5.5 * (expected * (1.0 - q * q)).sqrt();
-    for a in 0..units {
-        for b in a + 1..units {
-            let count = together[a * units + b];
-            assert!((count - expected).abs() < deviation, "units {a} and {b}: {count}, expected {expected}");
-        }
-    }
-}
-
-#[test]
-fn batch_size_is_binomial_and_steps_are_independent() {
-    let (units, q) = (500.0, 0.02);
-    let sizes: Vec<f64> = draws(500, q, 20_000, 3).iter().map(|drawn| drawn.len() as f64).collect();
-    let count = sizes.len() as f64;
-    let mean = sizes.iter().sum::<f64>() / count;
-    let variance = sizes.iter().map(|size| (size - mean).powi(2)).sum::<f64>() / count;
-    let exact = units * q * (1.0 - q);
-    assert!((mean - units * q).abs() < 5.0 * (exact / count).sqrt(), "{mean}");
-    assert!((variance / exact - 1.0).abs() < 5.0 * (2.1 / count).sqrt(), "{variance}");
-    let lagged = sizes.windows(2).map(|pair| (pair[0] - mean) * (pair[1] - mean)).sum::<f64>() / count;
-    assert!((lagged / exact).abs() < 5.0 / count.sqrt(), "{lagged}");
-}
-
-#[test]
 fn the_extremes() {
     assert_eq!(draws(1_025, 1.0, 1, 4)[0], (0..1_025).collect::<Vec<_>>());
     assert!(draws(1_000, 1e-18, 50, 5).iter().all(Vec::is_empty));
-    let empty = draws(100, 0.01, 4_000, 6).iter().filter(|drawn| drawn.is_empty()).count() as f64 / 4_000.0;
-    assert!((empty - 0.99_f64.powi(100)).abs() < 0.04, "{empty}");
 }
 
 #[test]
@@ -97,15 +48,37 @@ fn a_pass_over_shuffled_data_draws_every_unit_once() {
 }
 
 #[test]
-fn every_order_is_equally_likely() {
-    let mut counts = std::collections::BTreeMap::new();
-    let mut stream = SecretStream::for_test(8);
-    let rounds = 24_000;
-    for _ in 0..rounds {
-        *counts.entry(shuffled(&mut stream, 4)).or_insert(0.0) += 1.0;
+fn a_cut_batch_keeps_its_order_and_its_units() {
+    let (units, cap) = (1_000, 30);
+    let mut sampler = Sampler::for_test(units, Scheme::Truncated { q: 0.5, cap }, 9);
+    for _ in 0..100 {
+        let drawn = sampler.draw();
+        assert_eq!(drawn.len(), 30);
+        assert!(drawn.is_sorted_by(|a, b| a < b) && drawn.iter().all(|unit| *unit < 1_000));
     }
-    assert_eq!(counts.len(), 24);
-    let expected = f64::from(rounds) / 24.0;
-    let chi_squared: f64 = counts.values().map(|count: &f64| (count - expected).powi(2) / expected).sum();
-    assert!(chi_squared < 23.0 + 5.0 * 46.0_f64.sqrt(), "{chi_squared}");
+    // Nothing is cut where nothing is too large: the draws are those of the sampler without a cap.
+    let mut wide = Sampler::for_test(units, Scheme::Truncated { q: 0.02, cap: units }, 10);
+    assert_eq!((0..20).map(|_| wide.draw()).collect::<Vec<_>>(), draws(units, 0.02, 20, 10));
+}
+
+#[test]
+fn a_pass_goes_on_with_the_units_that_are_left() {
+    let mut sampler = Sampler::for_test(23, Scheme::Shuffled { batch: 5 }, 11);
+    let mut all: Vec<usize> = [sampler.draw(), sampler.draw()].concat();
+    let left = sampler.left_in_pass().unwrap_or_default().to_vec();
+    assert_eq!(left.len(), 13);
+    let Ok(mut later) = Sampler::within_pass(23, 5, 2, &left) else { panic!("the order fits") };
+    all.extend((0..3).flat_map(|_| later.draw()));
+    all.sort_unstable();
+    assert_eq!(all, (0..23).collect::<Vec<_>>());
+    assert_eq!(later.draw().len(), 5, "the next pass has an order of its own");
+
+    let mut twice = left.clone();
+    twice[0] = twice[1];
+    let mut beyond = left.clone();
+    beyond[0] = 23;
+    for wrong in [&left[1..], &twice, &beyond, &[]] {
+        assert_eq!(Sampler::within_pass(23, 5, 2, wrong).err(), Some(Error::PassOrder { expected: 13 }));
+    }
+    assert!(Sampler::for_test(23, Scheme::Poisson { q: 0.1 }, 12).left_in_pass().is_none());
 }

@@ -133,3 +133,65 @@ pub(crate) fn minimise(function: impl Fn(f64) -> f64) -> (f64, f64) {
     }
     if at_left < at_right { (left.exp(), at_left) } else { (right.exp(), at_right) }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::accountant::pld::discretize::Direction;
+    use crate::accountant::pld::pair::Pair;
+
+    /// Tilts have the rounding of the transform at different losses, so that each shows how large that of another is.
+    /// The allowance, which is an estimate, must cover it, and not by orders of magnitude more than it needs.
+    #[test]
+    fn the_allowance_covers_the_rounding_of_the_transform() {
+        let (mut most, mut compared) = (0.0_f64, 0);
+        for (q, sigma, count, interval) in [
+            (0.01, 1.0, 1_000, 1e-4),
+            (0.2, 2.0, 500, 1e-4),
+            (0.5, 60.0, 100_000, 1e-4),
+            (1e-3, 0.6, 10_000, 1e-4),
+            (0.3, 300.0, 1_000_000, 1e-4),
+            (1e-4, 0.8, 1_000_000, 1e-4),
+        ] {
+            let step = Step { pairs: vec![(1.0, Pair::sampled(q, sigma))], lost: 0.0, reach: 14.0 };
+            let nodes = step.nodes(Direction::Remove);
+            let cumulant = |t: f64| count as f64 * nodes.cumulant(t);
+            let (deepest, chernoff) = minimise(|t| (cumulant(t) + 30.0) / t);
+            let (pmf, _) = step.discretize(interval);
+            let chain = Chain { steps: &[(step, count)], pmfs: &[pmf], interval };
+            // Windows so wide that what lies outside is less than any rounding.
+            let layer = |share: f64| {
+                let lambda = share * deepest;
+                chain.layer(lambda, window(cumulant, lambda, -60.0, -60.0)).unwrap()
+            };
+            let layers: Vec<Layer> = [0.0, 0.3, 0.6, 1.0].into_iter().filter_map(layer).collect();
+            for index in 0..300 {
+                let epsilon = 1.2 * chernoff * f64::from(index) / 300.0;
+                for rough in &layers {
+                    for fine in &layers {
+                        let (allowed, other) = (rough.rounding(epsilon), fine.rounding(epsilon));
+                        let (Some(high), Some(exact)) = (rough.delta(epsilon), fine.delta(epsilon)) else { continue };
+                        if other > 1e-2 * allowed || high >= 1.0 || exact >= 1.0 {
+                            continue;
+                        }
+                        // The other's digits end here; below that nothing can be compared.
+                        let noise = other + 1e-13 * exact * (1.0 + count as f64).sqrt();
+                        let error = (high - allowed - exact).abs();
+                        assert!(
+                            error < allowed + noise,
+                            "q {q} sigma {sigma} at {epsilon}: {error:e}, allowed {allowed:e}"
+                        );
+                        compared += 1;
+                        if noise < 1e-2 * allowed {
+                            most = most.max(error / allowed);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(compared > 1_000, "only {compared} places were compared");
+        assert!(most > 1e-4, "at most {most:e} of the allowance is used");
+    }
+}

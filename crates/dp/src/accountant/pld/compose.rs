@@ -10,6 +10,7 @@
 //! relative to delta, so that a delta of 1e-12 after a million steps keeps its digits; and the window only has to
 //! hold the losses that decide this delta.
 
+use super::OnGrid;
 use super::chain::{Chain, LONGEST, Window, minimise, plain_window, rounding, tilted_window};
 use super::discretize::{Direction, Nodes, Pmf, Step};
 use super::layer::{Crossing, Layer};
@@ -23,7 +24,7 @@ const LONG_RUN: f64 = 20_000.0;
 const GRID_ERROR: f64 = 1e-3;
 /// Overshoot, relative as above, that a coarser grid may cost where [`INTERVAL`] needs more than [`CHEAP`] cells.
 const NO_ERROR: f64 = 1e-5;
-const CHEAP: f64 = (1_u64 << 18) as f64;
+const CHEAP: f64 = (1_u64 << 19) as f64;
 /// Grids tried, and tilts per grid.
 const MOST_GRIDS: u32 = 4;
 const MOST_TILTS: u32 = 6;
@@ -68,13 +69,14 @@ impl Composition {
         Self { steps, delta, total_steps, directions }
     }
 
-    /// The least epsilon for the composition's delta; infinite where that cannot be computed.
-    pub(crate) fn epsilon(&self) -> Result<f64> {
+    /// The least epsilon for the composition's delta, infinite where that cannot be computed, and the grid that it was
+    /// computed on.
+    pub(crate) fn epsilon(&self) -> Result<OnGrid> {
         let mut tilts = self.tilts();
         // The second direction is often settled by a bound once the first is known.
         tilts.sort_by(|(_, a), (_, b)| b.chernoff.total_cmp(&a.chernoff));
         let mut interval = self.interval(&tilts);
-        let mut answer = f64::INFINITY;
+        let mut answer = OnGrid { epsilon: f64::INFINITY, interval };
         for _ in 0..MOST_GRIDS {
             if !interval.is_finite() {
                 break;
@@ -93,7 +95,7 @@ impl Composition {
                 let by_moment = Crossing { epsilon: bound, rounding: f64::INFINITY, slope: tilt.lambda };
                 largest = largest.larger(least_crossing(&found.layers, self.delta).smaller(by_moment));
             }
-            answer = largest.epsilon.min(answer);
+            answer = OnGrid { epsilon: largest.epsilon.min(answer.epsilon), interval };
             if too_fine {
                 interval *= 2.0;
                 continue;
@@ -200,8 +202,8 @@ impl Composition {
         self.steps.iter().zip(nodes).map(|((_, count), nodes)| *count as f64 * nodes.cumulant(t)).sum()
     }
 
-    /// The grid, infinite where none will do: [`INTERVAL`]; finer in a long run, coarser where that is cheaper and
-    /// makes no difference, or where the transform would exceed [`LONGEST`].
+    /// The grid, infinite where none will do: [`INTERVAL`]; finer in a long run, coarser where the transform would exceed
+    /// [`LONGEST`], or [`CHEAP`] and it makes no difference.
     fn interval(&self, tilts: &[(Direction, Tilt)]) -> f64 {
         let Some((_, main)) = tilts.iter().max_by(|(_, a), (_, b)| a.chernoff.total_cmp(&b.chernoff)) else {
             return f64::INFINITY;
@@ -213,7 +215,7 @@ impl Composition {
         let extent = self.extent(tilts);
         let mut interval = INTERVAL;
         if self.total_steps > LONG_RUN {
-            interval = with_error(GRID_ERROR).max(extent / (4.0 * CHEAP)).min(interval);
+            interval = with_error(GRID_ERROR).max(extent / LONGEST).min(interval);
         }
         if extent / interval > CHEAP {
             interval = with_error(NO_ERROR).min(extent / CHEAP).max(interval);

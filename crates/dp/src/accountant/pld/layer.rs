@@ -137,7 +137,8 @@ impl Layer {
         (self.low + index as i64) as f64 * self.interval
     }
 
-    fn rounding(&self, loss: f64) -> f64 {
+    /// The allowance for rounding in delta at a loss.
+    pub(crate) fn rounding(&self, loss: f64) -> f64 {
         if self.lambda == 0.0 {
             return self.log_rounding.exp(); // also at an infinite loss
         }

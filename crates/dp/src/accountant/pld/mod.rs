@@ -15,7 +15,7 @@ mod profile;
 use self::compose::{Composition, reach};
 use self::discretize::Step;
 use self::pair::Pair;
-use super::mechanism::{Mechanism, Part};
+use super::mechanism::{Mechanism, Part, Truncated};
 use super::{Phase, check, check_delta};
 use crate::error::Result;
 use crate::plan::Adjacency;
@@ -25,16 +25,33 @@ pub use profile::PrivacyProfile;
 /// Mass, relative to delta, that may count as infinite loss to save work.
 const GIVEN_UP: f64 = 1e-7;
 
+/// An epsilon and the grid of losses on which it was computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OnGrid {
+    /// The privacy loss.
+    pub epsilon: f64,
+    /// Distance of two losses on the grid; 0 for a closed form.
+    pub interval: f64,
+}
+
 /// Epsilon of all `phases` together at `delta`, by privacy loss distributions on a grid of 1e-4, pessimistic. The
-/// grid is finer for very long runs, and coarser when the losses span very many cells. Where the range that can be
-/// computed is exceeded, the epsilon of the same run without sampling, which is a closed form.
+/// grid is finer for very long runs, and coarser when the losses span more than half a million cells. Where the range
+/// that can be computed is exceeded, the epsilon of the same run without sampling, which is a closed form.
 ///
 /// # Errors
 /// [`crate::Error`] for a value out of range.
 pub fn epsilon_pld(phases: &[Phase], delta: f64) -> Result<f64> {
+    Ok(epsilon_pld_on_grid(phases, delta)?.epsilon)
+}
+
+/// As [`epsilon_pld`], with the grid.
+///
+/// # Errors
+/// [`crate::Error`] for a value out of range.
+pub fn epsilon_pld_on_grid(phases: &[Phase], delta: f64) -> Result<OnGrid> {
     check(phases, delta)?;
     let mechanisms: Vec<Mechanism> = phases.iter().map(|phase| Mechanism::Poisson(*phase)).collect();
-    mechanisms_pld(&mechanisms, Adjacency::AddRemove, delta)
+    on_grid(&mechanisms, Adjacency::AddRemove, delta)
 }
 
 /// Epsilon of all `mechanisms` together at `delta`, as [`epsilon_pld`].
@@ -42,12 +59,18 @@ pub fn epsilon_pld(phases: &[Phase], delta: f64) -> Result<f64> {
 /// # Errors
 /// As [`super::epsilon_of`].
 pub(crate) fn mechanisms_pld(mechanisms: &[Mechanism], adjacency: Adjacency, delta: f64) -> Result<f64> {
+    Ok(on_grid(mechanisms, adjacency, delta)?.epsilon)
+}
+
+fn on_grid(mechanisms: &[Mechanism], adjacency: Adjacency, delta: f64) -> Result<OnGrid> {
     check_delta(delta)?;
+    let closed = |epsilon: f64| OnGrid { epsilon, interval: 0.0 };
     Ok(match steps(mechanisms, adjacency, delta)? {
-        Steps::Nothing => 0.0,
-        Steps::Gaussian { sigma } => gaussian::epsilon(sigma, delta),
+        Steps::Nothing => closed(0.0),
+        Steps::Gaussian { sigma } => closed(gaussian::epsilon(sigma, delta)),
         Steps::Many { steps, ceiling } => {
-            Composition::new(steps, delta).epsilon()?.min(gaussian::epsilon(ceiling, delta))
+            let (found, unsampled) = (Composition::new(steps, delta).epsilon()?, gaussian::epsilon(ceiling, delta));
+            if unsampled <= found.epsilon { closed(unsampled) } else { found }
         }
     })
 }
@@ -106,7 +129,7 @@ impl Part {
     fn precision(self) -> f64 {
         let ratio = match self {
             Self::Gaussian { sigma } | Self::Sampled { sigma, .. } => 1.0 / sigma,
-            Self::Replaced { sigma, .. } | Self::Truncated { sigma, .. } => 2.0 / sigma,
+            Self::Replaced { sigma, .. } | Self::Truncated(Truncated { sigma, .. }) => 2.0 / sigma,
             Self::Group { sigma, records, .. } => f64::from(records) / sigma,
         };
         ratio * ratio
@@ -120,7 +143,7 @@ impl Part {
             Self::Sampled { q, sigma } => only(Pair::sampled(q, sigma)),
             Self::Replaced { q, sigma } => only(Pair::replaced(q, sigma)),
             Self::Group { q, sigma, records } => only(Pair::group(q, sigma, records, given_up)),
-            Self::Truncated { q, sigma, truncation, conditional_q, replaced } => {
+            Self::Truncated(Truncated { q, sigma, truncation, conditional_q, replaced }) => {
                 let whole = if replaced { Pair::replaced(q, sigma) } else { Pair::sampled(q, sigma) };
                 // Where the batch was cut another unit may have taken the place: sensitivity 2 and both directions.
                 let cut = Pair::replaced(conditional_q, 0.5 * sigma);

@@ -7,8 +7,9 @@
 mod fixed_size;
 mod sampled;
 mod selection;
+mod truncated;
 
-use super::mechanism::Mechanism;
+use super::mechanism::{Mechanism, Part};
 use super::{Phase, check, check_delta};
 use crate::error::Result;
 use crate::plan::Adjacency;
@@ -105,6 +106,13 @@ fn divergences(mechanism: &Mechanism, adjacency: Adjacency, orders: &[f64]) -> R
         Mechanism::FixedSize { batch, units, sigma, steps } if replaced => {
             (fixed_size::divergences(batch as f64 / units as f64, sigma, orders), steps)
         }
+        Mechanism::TruncatedPoisson { .. } if !replaced => match mechanism.part(adjacency)? {
+            (Part::Truncated(cut), steps) => (truncated::divergences(cut, adjacency, orders), steps),
+            // never cut: as without a cap
+            (Part::Sampled { q, sigma }, steps) => (sampled::divergences(q, sigma, orders), steps),
+            (Part::Gaussian { sigma }, steps) => (gaussian(sigma), steps),
+            _ => return Err(mechanism.not_accounted(adjacency)),
+        },
         Mechanism::Shuffled { sigma, passes } if adjacency != Adjacency::AddRemove => (gaussian(sigma), passes),
         _ => return Err(mechanism.not_accounted(adjacency)),
     })
