@@ -28,6 +28,8 @@ pub enum Keep {
     PrivateReplacing,
     /// Everyone whom the umask admits reads it; an existing file is replaced.
     Shared,
+    /// Everyone whom the umask admits reads it; an existing file is an error.
+    SharedNew,
 }
 
 impl WholeFile {
@@ -36,14 +38,14 @@ impl WholeFile {
         if target.is_dir() {
             return Err(Error::IsFolder { path: target.into() });
         }
-        let replace = keep != Keep::Private;
+        let replace = !matches!(keep, Keep::Private | Keep::SharedNew);
         if !replace && target.exists() {
             return Err(Error::Exists { path: target.into() });
         }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".cloister-").suffix(".tmp");
         #[cfg(unix)]
-        if keep == Keep::Shared {
+        if matches!(keep, Keep::Shared | Keep::SharedNew) {
             use std::os::unix::fs::PermissionsExt as _;
             builder.permissions(fs::Permissions::from_mode(0o666));
         }

@@ -16,6 +16,7 @@ pub mod parallel;
 pub mod progress;
 pub mod protect;
 pub mod pull;
+pub mod release;
 pub mod scan;
 pub mod system;
 pub mod train;

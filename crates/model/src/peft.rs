@@ -6,8 +6,7 @@
 //! which passes every audit for leaks. So a name that is not expected, and one that is missing, are errors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
@@ -19,6 +18,7 @@ use crate::base::gguf::printable;
 use crate::base::mmap::Mapping;
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
+use crate::files::{pretty, safetensors_head, write_file, write_folder};
 use crate::lora::{Lora, LoraSpec, Slot, Target};
 
 /// The version of PEFT whose format this is.
@@ -40,25 +40,7 @@ pub fn write(dir: &Path, lora: &Lora, base: &Base, metadata: &BTreeMap<String, S
     if metadata.contains_key("format") {
         return Err(Error::Adapter("metadata must not set `format`".into()));
     }
-    match std::fs::read_dir(dir) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()));
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let temporary = sibling(parent).map_err(failed)?;
-    write_files(temporary.path(), lora, base, metadata).map_err(failed)?;
-    std::fs::rename(temporary.path(), dir).map_err(failed)?;
-    // The name now belongs to the adapter; nothing is left to remove.
-    let _ = temporary.keep();
-    sync_folder(parent).map_err(failed)
+    write_folder(dir, |folder| write_files(folder, lora, base, metadata).map_err(failed))
 }
 
 /// Reads an adapter folder for a decoder, with the pairs in the header of the tensors' file.
@@ -122,7 +104,7 @@ fn keys(slot: &Slot) -> (String, String) {
     (key('A'), key('B'))
 }
 
-fn check_factors(lora: &Lora, config: &DecoderConfig) -> Result<()> {
+pub(crate) fn check_factors(lora: &Lora, config: &DecoderConfig) -> Result<()> {
     let expected = Lora::zeros(config, lora.spec.clone());
     if lora.slots != expected.slots || lora.parameters.len() != expected.parameters.len() {
         return Err(Error::Adapter("factors do not fit the base".into()));
@@ -131,15 +113,6 @@ fn check_factors(lora: &Lora, config: &DecoderConfig) -> Result<()> {
         return Err(Error::NonFinite("an adapter factor"));
     }
     Ok(())
-}
-
-/// A temporary folder beside the target, with the permissions that a plain new folder would have.
-fn sibling(parent: &Path) -> io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".adapter-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    builder.tempdir_in(parent)
 }
 
 fn write_files(dir: &Path, lora: &Lora, base: &Base, metadata: &BTreeMap<String, String>) -> io::Result<()> {
@@ -151,23 +124,7 @@ fn write_files(dir: &Path, lora: &Lora, base: &Base, metadata: &BTreeMap<String,
         settings.remove("chat_template");
         write_file(dir, "chat_template.jinja", |file| file.write_all(template.source().as_bytes()))?;
     }
-    write_file(dir, "tokenizer_config.json", |file| pretty(file, &Value::Object(settings)))?;
-    sync_folder(dir)
-}
-
-fn write_file(dir: &Path, name: &str, contents: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut writer = BufWriter::new(File::create_new(dir.join(name))?);
-    contents(&mut writer)?;
-    writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-}
-
-fn sync_folder(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
-}
-
-fn pretty(file: &mut impl Write, value: &Value) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *file, value)?;
-    file.write_all(b"\n")
+    write_file(dir, "tokenizer_config.json", |file| pretty(file, &Value::Object(settings)))
 }
 
 /// The keys that other readers need, and none that they would warn about.
@@ -192,8 +149,6 @@ fn adapter_config(lora: &Lora, base: &Base) -> Value {
     })
 }
 
-/// The safetensors format by hand: the library's writer does not keep the order of the metadata, and equal
-/// adapters must have equal digests.
 fn write_tensors(file: &mut impl Write, lora: &Lora, metadata: &BTreeMap<String, String>) -> io::Result<()> {
     let mut factors = BTreeMap::new();
     for slot in &lora.slots {
@@ -201,20 +156,10 @@ fn write_tensors(file: &mut impl Write, lora: &Lora, metadata: &BTreeMap<String,
         factors.insert(a, ([lora.spec.rank, slot.input], slot.a.clone()));
         factors.insert(b, ([slot.output, lora.spec.rank], slot.b.clone()));
     }
-    let mut header = Map::new();
     let mut pairs = metadata.clone();
     pairs.insert("format".into(), "pt".into());
-    header.insert("__metadata__".into(), json!(pairs));
-    let mut end = 0;
-    for (key, (shape, range)) in &factors {
-        let start = end;
-        end += range.len() * size_of::<f32>();
-        header.insert(key.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
-    }
-    let mut header = serde_json::to_vec(&header)?;
-    header.resize(header.len().next_multiple_of(8), b' ');
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(&header)?;
+    let shapes = factors.iter().map(|(key, (shape, _))| (key.clone(), shape.to_vec()));
+    file.write_all(&safetensors_head(&pairs, ("F32", size_of::<f32>()), shapes)?)?;
     for (_, range) in factors.into_values() {
         for value in &lora.parameters[range] {
             file.write_all(&value.to_le_bytes())?;
@@ -328,6 +273,6 @@ fn factor(tensors: &SafeTensors<'_>, key: &str, shape: [usize; 2]) -> Result<Vec
 }
 
 /// A longer cut than for other names: PEFT's are long.
-fn printable_key(key: &str) -> String {
+pub(crate) fn printable_key(key: &str) -> String {
     key.chars().take(160).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::hint::Usage;
 use crate::pull::{Base, find_base};
+use crate::release::Exports;
 
 /// What the user chose; an absent value means that the stage decides.
 ///
@@ -98,6 +99,9 @@ pub struct Settings {
     /// Folder for the course of the run: metrics.jsonl, and an event file for TensorBoard
     #[arg(long, env = "CLOISTER_METRICS", value_name = "DIR", hide_env = true)]
     pub metrics: Option<PathBuf>,
+    /// Other forms of the adapter, as a list: `gguf`, `merged` (or `merged:f32`), `ollama`
+    #[arg(long, env = "CLOISTER_EXPORT", value_name = "LIST", hide_env = true)]
+    pub export: Option<Exports>,
     /// Folder of the result
     #[arg(long, env = "CLOISTER_OUT", value_name = "DIR", hide_env = true)]
     pub out: Option<PathBuf>,
@@ -250,6 +254,7 @@ keys!(
     profile,
     evaluation,
     metrics,
+    export,
     out,
 );
 

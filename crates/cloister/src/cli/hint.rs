@@ -12,7 +12,7 @@
 use std::io;
 
 use super::Exit;
-use crate::{Error, budget, protect, pull, scan, train};
+use crate::{Error, budget, protect, pull, release, scan, train};
 
 /// What the shell and the user get for an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub fn advise(error: &anyhow::Error) -> Advice {
             .or_else(|| cause.downcast_ref().map(key))
             .or_else(|| cause.downcast_ref().map(question))
             .or_else(|| cause.downcast_ref().map(training))
+            .or_else(|| cause.downcast_ref().map(releasing))
             .or_else(|| cause.downcast_ref().map(model))
             .or_else(|| cause.downcast_ref().map(privacy))
     });
@@ -257,6 +258,21 @@ fn training(error: &train::Error) -> Advice {
     }
 }
 
+fn releasing(error: &release::Error) -> Advice {
+    use release::Error as E;
+    match error {
+        E::Exists { .. } => advice(Exit::Usage, "choose another --out, or remove it"),
+        E::Name { .. } => advice(Exit::Usage, "rename the base, or leave ollama out of --export"),
+        E::Identity => advice(Exit::Usage, "name an adapter that was trained"),
+        E::Lost { kind: cloister_model::export::FloatType::F32, .. } => {
+            advice(Exit::Broken, "what was written was removed; check the disk and run again")
+        }
+        E::Lost { .. } => advice(Exit::Failed, "rounding loses this adapter: export merged:f32, or gguf"),
+        E::Model(source) => model(source),
+        E::File(source) => file(source),
+    }
+}
+
 fn model(error: &cloister_model::Error) -> Advice {
     use cloister_model::Error as E;
     match error {
@@ -269,6 +285,9 @@ fn model(error: &cloister_model::Error) -> Advice {
         E::Format { .. } => advice(Exit::Usage, "the file is damaged or cut short: pull the base again"),
         E::Unsupported { what: "architecture", .. } => {
             advice(Exit::Usage, format!("supported families: {}", cloister_model::Family::names()))
+        }
+        E::Unsupported { what: "base of a merged model", .. } => {
+            advice(Exit::Usage, "export gguf, or merge the adapter with PEFT")
         }
         E::Unsupported { what: "LoRA target", .. } => {
             advice(Exit::Usage, "--targets takes qv, all, or a list of q, k, v, o, gate, up, down")

@@ -20,6 +20,7 @@ mod man;
 mod model;
 mod protect;
 mod pull;
+mod release;
 mod run;
 mod scan;
 mod train;
@@ -85,6 +86,8 @@ verbs! {
     Train(train),
     /// Protect, train and report, in one command
     Run(run),
+    /// Write an adapter in the forms that other programs run
+    Release(release),
     /// Let a model write, with or without an adapter
     Generate(generate),
     /// Measure what a model gives away

@@ -61,7 +61,7 @@ impl Flags {
 }
 
 /// The adapter in a folder, if one is named. One that changes nothing is lawful, but passes every audit: it is told of.
-fn read_adapter(console: &Console, path: Option<&Path>, ready: &Ready) -> anyhow::Result<Option<Lora>> {
+pub(super) fn read_adapter(console: &Console, path: Option<&Path>, ready: &Ready) -> anyhow::Result<Option<Lora>> {
     let Some(path) = path else { return Ok(None) };
     // the folder of a whole run holds its adapter one level down
     let inner = path.join("adapter");

@@ -13,12 +13,13 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::release;
 use super::train::{dry_run, refuse_full};
 use super::training::{Draft, Flags, Prepared, Steps, open_base, shown_epsilon};
 use super::words::counted;
 use crate::evidence::{
-    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, Gate, LabelFacts, PrivacyFacts, ProtectionFacts, SCHEMA, Tone,
-    TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
+    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts, ProtectionFacts,
+    SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
 };
 use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
@@ -166,13 +167,20 @@ impl Args {
             }
         };
         steps.finish(&outcome);
-        let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape };
+        let (settings, ready) = (&self.flags.settings, (&prepared.ready, &base));
+        let exported = release::export_trained(console, settings, ready, &layout.adapter(), &layout.out);
+        let exports = exported.as_ref().ok().and_then(Option::as_ref).map(export_facts).unwrap_or_default();
+        let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape, exports };
         let evidence = facts.gather(&protection, profile)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
         remove_snapshot(&layout.snapshot());
         // The surrogates of this run shall not be reproducible: who holds the key can test guesses.
         std::fs::remove_file(layout.surrogate_key()).map_err(crate::Error::write(layout.surrogate_key()))?;
+        // Training is done and told of, whatever became of its exports.
+        if let Some(exported) = exported? {
+            release::tell(console, &exported, &base, &layout.out);
+        }
         finish(console, &layout, &evidence)
     }
 }
@@ -232,6 +240,7 @@ struct Facts<'a> {
     prepared: &'a Prepared,
     outcome: &'a Outcome,
     shape: String,
+    exports: Vec<ExportFacts>,
 }
 
 impl Facts<'_> {
@@ -270,6 +279,7 @@ impl Facts<'_> {
             training: self.training(),
             utility,
             adapter,
+            exports: self.exports.clone(),
             verdict,
         })
     }
@@ -381,6 +391,15 @@ impl Facts<'_> {
         };
         Verdict { passed, gates, next }
     }
+}
+
+fn export_facts(exported: &crate::release::Outcome) -> Vec<ExportFacts> {
+    let file = |file: &crate::release::Exported| ExportFacts {
+        path: file.path.clone(),
+        sha256: file.sha256.clone(),
+        bytes: file.bytes,
+    };
+    exported.files.iter().map(file).collect()
 }
 
 fn protection_facts(protection: &ProtectReport, profile: Profile) -> ProtectionFacts {

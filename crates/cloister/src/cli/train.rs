@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::release;
 use super::training::{
     Draft, Flags, Prepared, Steps, lost_steps, minutes, open_base, print_cost, shown_epsilon, snapshot_of,
 };
@@ -19,8 +20,8 @@ use crate::train::{Outcome, Request, remove_snapshot, snapshot_in, train};
 #[derive(clap::Args)]
 #[command(
     after_help = "Records are trained on as they are: run `cloister protect` first, or use `cloister run`, which does \
-                        both. Ctrl-C keeps a snapshot beside OUT; --resume goes on from it, also after a kill: steps that \
-                        were under way then are lost, and counted."
+                        both. --export writes other forms of the adapter into OUT. Ctrl-C keeps a snapshot beside OUT; --resume \
+                        goes on from it, also after a kill: steps that were under way then are lost, and counted."
 )]
 pub(super) struct Args {
     /// Records as JSON lines; `-` is stdin
@@ -70,7 +71,13 @@ impl Args {
         remove_snapshot(&request.snapshot);
         steps.finish(&outcome);
         tell(console, &prepared, &outcome);
-        console.document("passed", document(&prepared, &outcome))?;
+        let mut fields = document(&prepared, &outcome);
+        let (ready, adapter) = (&prepared.ready, &outcome.adapter.path);
+        if let Some(exported) = release::export_trained(console, &flags.settings, (ready, &base), adapter, adapter)? {
+            release::tell(console, &exported, &base, adapter);
+            fields.append(&mut release::document(&exported));
+        }
+        console.document("passed", fields)?;
         Ok(Exit::Passed)
     }
 }

@@ -33,6 +33,9 @@ pub struct Evidence {
     pub utility: Option<UtilityFacts>,
     /// What came out.
     pub adapter: AdapterFacts,
+    /// Other forms of it that were written, file by file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportFacts>,
     /// Whether it may be used.
     pub verdict: Verdict,
 }
@@ -218,6 +221,17 @@ pub struct AdapterFacts {
     pub bytes: u64,
     /// Checks after it was read back.
     pub checks: Vec<Check>,
+}
+
+/// A file of another form of the adapter, read back before it was kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportFacts {
+    /// Its place in the folder of the run, with slashes.
+    pub path: String,
+    /// Its SHA-256, lower-case hex.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// One check of the adapter.

@@ -258,7 +258,9 @@ mod tests {
         ] {
             assert!(page.contains(figure), "{figure}");
         }
-        for digest in [&evidence.base.sha256, &evidence.data.commitment, &evidence.adapter.sha256] {
+        for digest in
+            [&evidence.base.sha256, &evidence.data.commitment, &evidence.adapter.sha256, &evidence.exports[0].sha256]
+        {
             assert!(page.contains(digest.as_str()));
         }
         for limit in &evidence.privacy.not_covered {

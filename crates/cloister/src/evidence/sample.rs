@@ -123,6 +123,11 @@ pub(crate) fn private() -> Evidence {
                 check("logits equal those in memory", "largest absolute difference 3.1e-6, at most 2e-3 allowed"),
             ],
         },
+        exports: vec![ExportFacts {
+            path: "adapter.gguf".into(),
+            sha256: "5b0c1d77e3a94f28".repeat(4),
+            bytes: 1_860_032,
+        }],
         verdict: Verdict {
             passed: true,
             gates: vec![

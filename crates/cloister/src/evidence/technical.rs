@@ -235,6 +235,10 @@ pub(super) fn digests(evidence: &Evidence) -> String {
         rows.push(markup("Evaluation text", hash(&utility.sha256), format!("SHA-256 of {}", utility.file)));
     }
     rows.push(markup("Adapter", hash(&adapter.sha256), "SHA-256 of adapter_model.safetensors"));
+    let exports = evidence.exports.iter();
+    rows.extend(exports.map(|file| {
+        markup("Exported file", hash(&file.sha256), format!("SHA-256 of {} ({})", file.path, bytes(file.bytes)))
+    }));
     let key = beside_adapter(evidence, "private/commitment.key");
     let (hashed, input) = match data.is_stdin() {
         true => (

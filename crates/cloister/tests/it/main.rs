@@ -10,6 +10,7 @@ mod process;
 mod pull_hub;
 mod pull_index;
 mod records;
+mod release;
 mod resume;
 mod run;
 mod server;

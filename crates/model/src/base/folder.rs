@@ -173,9 +173,9 @@ struct Tensors<'a> {
     types: BTreeMap<&'static str, usize>,
 }
 
-const EMBEDDING: &str = "model.embed_tokens.weight";
-const FINAL_NORM: &str = "model.norm.weight";
-const HEAD: &str = "lm_head.weight";
+pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
+pub(crate) const FINAL_NORM: &str = "model.norm.weight";
+pub(crate) const HEAD: &str = "lm_head.weight";
 
 impl Tensors<'_> {
     fn refuse_strangers(&self, config: &DecoderConfig) -> Result<()> {

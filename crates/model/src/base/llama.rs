@@ -145,11 +145,11 @@ fn tensor<'f>(file: &'f Gguf<'_>, name: &str, shape: &[usize]) -> Result<&'f Ten
     Ok(tensor)
 }
 
-/// Puts the interleaved rows of every head (`0, d/2, 1, d/2 + 1, …`) back into order, as they are stored: a row is whole
-/// blocks of every type.
-fn half_split(interleaved: &[u8], heads: usize, rows: usize) -> Vec<u8> {
+/// Puts the interleaved rows of every head (`0, d/2, 1, d/2 + 1, …`) back into order, as they are stored or as values: a
+/// row is whole blocks of every type.
+pub(crate) fn half_split<T: Copy + Default>(interleaved: &[T], heads: usize, rows: usize) -> Vec<T> {
     let (head_dim, width) = (rows / heads, interleaved.len() / rows);
-    let mut ordered = vec![0; interleaved.len()];
+    let mut ordered = vec![T::default(); interleaved.len()];
     let pairs = ordered.chunks_exact_mut(head_dim * width).zip(interleaved.chunks_exact(head_dim * width));
     for (to, from) in pairs {
         for (row, to) in to.chunks_exact_mut(width).enumerate() {

@@ -5,9 +5,9 @@
 
 mod blocks;
 pub(crate) mod dequant;
-mod folder;
+pub(crate) mod folder;
 pub(crate) mod gguf;
-mod llama;
+pub(crate) mod llama;
 mod metadata;
 pub(crate) mod mmap;
 mod settings;

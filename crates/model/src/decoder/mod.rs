@@ -122,6 +122,12 @@ impl Decoder {
         &self.config
     }
 
+    /// The frozen weights.
+    #[must_use]
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
     /// Number of frozen values.
     #[must_use]
     pub fn parameters(&self) -> usize {

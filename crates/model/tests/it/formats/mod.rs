@@ -5,6 +5,7 @@
 mod adapter;
 mod chat;
 mod examples;
+mod exports;
 mod families;
 mod folder;
 mod gguf;
