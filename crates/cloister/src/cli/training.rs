@@ -275,8 +275,9 @@ impl Draft {
         if let (Unit::Record, Some(subjects)) = (flags.unit(), units.subjects)
             && subjects < dataset.records.len()
         {
+            let have = if subjects == 1 { "has" } else { "have" };
             console.warn(format_args!(
-                "{} have {}: the unit is the record; --unit subject protects a person's records together",
+                "{} {have} {}: the unit is the record; --unit subject protects a person's records together",
                 counted(subjects, "subject"),
                 counted(dataset.records.len(), "record")
             ));
