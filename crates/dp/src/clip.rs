@@ -48,6 +48,24 @@ enum Cells {
     Plain(Vec<f64>),
 }
 
+/// What [`ClippedSum::across_processes`] shows to a transport. Not private yet: it implements no way to be printed.
+pub enum Parts<'a> {
+    /// Of a private plan: multiples of the grid cell, to be added with wrapping, in any order.
+    Grid {
+        /// The part of this process.
+        part: &'a [i64],
+        /// For the sum of all parts; zero.
+        total: &'a mut [i64],
+    },
+    /// Of a plan without privacy.
+    Plain {
+        /// The part of this process.
+        part: &'a [f64],
+        /// For the sum of all parts; zero.
+        total: &'a mut [f64],
+    },
+}
+
 impl ClippedSum {
     pub(crate) fn new(clip: Clip, dimension: usize) -> Self {
         let cells = if clip.sigma > 0.0 { Cells::Grid(vec![0; dimension]) } else { Cells::Plain(vec![0.0; dimension]) };
@@ -117,6 +135,30 @@ impl ClippedSum {
             _ => return Err(Error::ForeignSum),
         }
         Ok(())
+    }
+
+    /// Joins the parts of one logical batch that lie in several processes: `add` leaves the elementwise sum of all
+    /// parts in `total`, in every process that goes on with it. In a process where `add` leaves `total` as it is, the
+    /// result is an empty sum.
+    ///
+    /// This is the one door through which a sum that has no noise yet leaves its process, and it opens for a transport
+    /// between processes that trust each other, nothing else: whoever keeps, writes or shows what passes here releases
+    /// gradients that no budget covers. The parts must come from equal plans and hold no unit twice, and noise is
+    /// drawn in one of the processes only; nobody can check that here.
+    ///
+    /// # Errors
+    /// Those of `add`; the sum is gone then.
+    pub fn across_processes<E>(
+        mut self,
+        add: impl FnOnce(Parts<'_>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Self, E> {
+        let mut joined = Self::new(self.clip, self.dimension());
+        add(match (&mut self.cells, &mut joined.cells) {
+            (Cells::Grid(part), Cells::Grid(total)) => Parts::Grid { part, total },
+            (Cells::Plain(part), Cells::Plain(total)) => Parts::Plain { part, total },
+            _ => return Ok(joined), // one plan makes one kind
+        })?;
+        Ok(joined)
     }
 
     /// The number of parameters.

@@ -56,7 +56,7 @@ mod significance;
 
 pub use accountant::{Mechanism, Phase, PrivacyProfile};
 pub use calibrate::{Calibration, MAX_SIGMA, MIN_SIGMA, calibrate_sigma};
-pub use clip::{ClippedSum, NoisyMean};
+pub use clip::{ClippedSum, NoisyMean, Parts};
 pub use error::{Error, Result};
 pub use noise::NoiseSource;
 pub use optimizer::{Optimizer, OptimizerConfig, OptimizerState};

@@ -31,6 +31,7 @@ pub struct Console {
     color: bool,
     color_data: bool,
     show: Show,
+    silent: bool,
 }
 
 /// A part of a message that stands out.
@@ -83,7 +84,12 @@ impl Console {
             () => Show::Lines,
         };
         let (color, color_data) = (wanted(terminal), wanted(io::stdout().is_terminal()));
-        Self { verb: verb.into(), json, quiet, color, color_data, show }
+        Self { verb: verb.into(), json, quiet, color, color_data, show, silent: false }
+    }
+
+    /// One that says nothing at all: another process of the same run speaks.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::new("", false, true, Color::Never) }
     }
 
     /// Whether the user asked for one JSON document.
@@ -100,7 +106,9 @@ impl Console {
 
     /// A warning line on stderr, also under `--quiet`.
     pub fn warn(&self, line: impl Display) {
-        stderr_line(format_args!("{} {line}", self.ink(Ink::Yellow, "warning:")));
+        if !self.silent {
+            stderr_line(format_args!("{} {line}", self.ink(Ink::Yellow, "warning:")));
+        }
     }
 
     /// `text` in colour, if messages are coloured.

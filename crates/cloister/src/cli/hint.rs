@@ -235,6 +235,16 @@ fn training(error: &train::Error) -> Advice {
             advice(Exit::Usage, "raise --memory, lower --max-tokens, or keep the base in less with --base-precision")
         }
         E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
+        E::Stopped { .. } => advice(Exit::Failed, "mend that rank, then add --resume to the same command to go on"),
+        E::Rank { .. } => advice(
+            Exit::Failed,
+            "every rank needs the same program, command, base and records; see docs/guides/ranks.md",
+        ),
+        E::Differs { .. } => advice(Exit::Usage, "start every rank with the same command, base and records"),
+        E::Left | E::Garbled => advice(Exit::Failed, "check the network between the ranks, and run again"),
+        E::NoMessagePassing { .. } => {
+            advice(Exit::Usage, "build with `--features mpi`, see docs/guides/ranks.md; or start it without mpirun")
+        }
         E::SnapshotExists { .. } => advice(
             Exit::Usage,
             "add --resume to go on from it, or remove the folder to start anew: what it spent stays spent",

@@ -20,6 +20,7 @@ mod man;
 mod model;
 mod protect;
 mod pull;
+mod ranks;
 mod release;
 mod run;
 mod scan;
@@ -165,14 +166,17 @@ fn run(cli: Cli) -> Exit {
     let console = Console::new(verb, cli.look.json, cli.look.quiet, cli.look.color);
     match cli.verb.run(&console) {
         Ok(exit) => exit,
-        Err(error) => {
-            let advice = hint::advise(&error);
-            if !advice.silent {
-                console.error(&error, &advice);
-            }
-            advice.exit
-        }
+        Err(error) => tell(&console, &error),
     }
+}
+
+/// Says what went wrong; the exit code for it.
+fn tell(console: &Console, error: &anyhow::Error) -> Exit {
+    let advice = hint::advise(error);
+    if !advice.silent {
+        console.error(error, &advice);
+    }
+    advice.exit
 }
 
 /// clap's own errors in our two lines, and as the document if one was asked for; help and version as they are.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::ranks::{suit, together};
 use super::release;
 use super::train::{dry_run, refuse_full};
 use super::training::{Draft, Flags, Prepared, Steps, open_base, shown_epsilon};
@@ -23,8 +24,8 @@ use crate::evidence::{
 };
 use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
-use crate::protect::{fresh_key_file, read_key, write_key};
-use crate::train::{Outcome, Request, clear_place, remove_snapshot, snapshot_in, train};
+use crate::protect::{fresh_key_file, key_of_text, read_key, write_key};
+use crate::train::{Outcome, Request, Team, assist, clear_place, remove_snapshot, snapshot_in, train};
 
 /// How far one person keeps one surrogate.
 const SCOPE: Scope = Scope::Subject;
@@ -104,26 +105,36 @@ impl Layout {
 }
 
 impl Args {
-    pub(super) fn run(mut self, console: &Console) -> anyhow::Result<Exit> {
+    pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        together(console, |console, team| self.work(console, team))
+    }
+
+    fn work(mut self, console: &Console, team: &Team) -> anyhow::Result<Exit> {
         self.flags = self.flags.resolve()?;
+        suit(&mut self.flags, &self.data, console, team)?;
         let layout = Layout { out: self.flags.out("results")? };
-        if !self.flags.dry_run {
+        let metrics = match team.leads() {
+            true => self.flags.metrics(&[&layout.adapter(), &layout.snapshot()])?.map(Path::to_owned),
+            false => None,
+        };
+        if team.leads() && !self.flags.dry_run {
             layout.refuse_other(self.flags.resume)?;
         }
-        let metrics = self.flags.metrics(&[&layout.adapter(), &layout.snapshot()])?.map(Path::to_owned);
         let base = self.flags.settings.find_base()?;
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
         let profile = self.flags.settings.profile.unwrap_or_default();
-        let protection = if self.flags.dry_run {
-            protect(&mut dataset, crate::protect::fresh_key()?, profile)?
-        } else {
-            create_private_folder(&layout.out.join("private"))?;
-            if !self.flags.resume {
-                fresh_key_file(&layout.surrogate_key())?;
-            }
-            protect(&mut dataset, read_key(&layout.surrogate_key())?, profile)?
+        let key = match self.flags.dry_run {
+            true => crate::protect::fresh_key()?,
+            false => match layout.key(self.flags.resume, team) {
+                Ok(key) => key,
+                Err(error) => {
+                    layout.abandon(self.flags.resume, team);
+                    return Err(error);
+                }
+            },
         };
+        let protection = protect(&mut dataset, key, profile)?;
         console.say(format_args!(
             "protected {} of {}, {} replaced, {} left",
             protection.records_changed,
@@ -134,11 +145,14 @@ impl Args {
         let prepared = match draft.prepare(console, &self.flags.settings, &dataset, ready) {
             Ok(prepared) => prepared,
             Err(error) => {
-                layout.abandon(self.flags.resume);
+                layout.abandon(self.flags.resume, team);
                 return Err(error);
             }
         };
         prepared.print_plan(console);
+        if self.flags.dry_run && !team.leads() {
+            return Ok(Exit::Passed);
+        }
         if self.flags.dry_run {
             return dry_run(console, &prepared);
         }
@@ -157,12 +171,16 @@ impl Args {
             snapshot: layout.snapshot(),
             resume: self.flags.resume,
         };
+        if !team.leads() {
+            assist(&request, team)?;
+            return Ok(Exit::Passed);
+        }
         let mut steps = Steps::new(console, &prepared.plan, metrics.as_deref());
-        let outcome = match train(&request, &mut steps) {
+        let outcome = match train(&request, team, &mut steps) {
             Ok(outcome) => outcome,
             Err(error) => {
                 // Without a snapshot nobody goes on from here, and the key of the surrogates must not stay.
-                layout.abandon(self.flags.resume || snapshot_in(&layout.snapshot()));
+                layout.abandon(self.flags.resume || snapshot_in(&layout.snapshot()), team);
                 return Err(error.into());
             }
         };
@@ -186,9 +204,26 @@ impl Args {
 }
 
 impl Layout {
+    /// The key of the surrogates, in a new file unless the run goes on; the lead's for every rank, or they would train on
+    /// different texts.
+    fn key(&self, resume: bool, team: &Team) -> anyhow::Result<cloister_text::SurrogateKey> {
+        let path = self.surrogate_key();
+        if !team.leads() {
+            let key = key_of_text(&team.share(Vec::new())?);
+            return Ok(key.ok_or(crate::train::Error::Garbled)?);
+        }
+        create_private_folder(&self.out.join("private"))?;
+        if !resume {
+            fresh_key_file(&path)?;
+        }
+        let key = read_key(&path)?;
+        team.share(std::fs::read(&path).map_err(crate::Error::read(&path))?)?;
+        Ok(key)
+    }
+
     /// Removes the key and the empty folders of a run that cannot go on.
-    fn abandon(&self, goes_on: bool) {
-        if !goes_on && !self.out.as_os_str().is_empty() {
+    fn abandon(&self, goes_on: bool, team: &Team) {
+        if team.leads() && !goes_on && !self.out.as_os_str().is_empty() {
             // What cannot be removed is in the way of the next run, which says so.
             let _ = std::fs::remove_file(self.surrogate_key());
             let _ = std::fs::remove_dir(self.out.join("private"));

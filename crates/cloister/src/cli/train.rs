@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::ranks::{suit, together};
 use super::release;
 use super::training::{
     Draft, Flags, Prepared, Steps, lost_steps, minutes, open_base, print_cost, shown_epsilon, snapshot_of,
@@ -14,7 +15,7 @@ use super::training::{
 use super::words::counted;
 use crate::files::human_bytes;
 use crate::interrupt;
-use crate::train::{Outcome, Request, remove_snapshot, snapshot_in, train};
+use crate::train::{Outcome, Request, Team, assist, remove_snapshot, snapshot_in, train};
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -32,18 +33,23 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        together(console, |console, team| self.work(console, team))
+    }
+
+    fn work(self, console: &Console, team: &Team) -> anyhow::Result<Exit> {
         if self.flags.settings.profile.is_some() {
             let hint = "protect the records first with `cloister protect`, or use `cloister run`, which does both";
             return Err(Usage::new("`train` replaces nothing: it takes records as they are", hint).into());
         }
-        let flags = self.flags.resolve()?;
+        let mut flags = self.flags.resolve()?;
+        suit(&mut flags, &self.data, console, team)?;
         let out = flags.out("adapter")?;
         // A killed process may have put the adapter in its place and have got no further.
         let goes_on = flags.resume && snapshot_in(&snapshot_of(&out));
-        if !(flags.dry_run || goes_on) {
+        if team.leads() && !(flags.dry_run || goes_on) {
             refuse_full(&out)?;
         }
-        let metrics = flags.metrics(&[&out, &snapshot_of(&out)])?;
+        let metrics = if team.leads() { flags.metrics(&[&out, &snapshot_of(&out)])? } else { None };
         let base = flags.settings.find_base()?;
         let (draft, dataset) = Draft::of(console, &flags, &self.data)?;
         let ready = open_base(console, &base, &flags.settings)?;
@@ -51,6 +57,9 @@ impl Args {
         drop(dataset);
         prepared.print_plan(console);
         if flags.dry_run {
+            if !team.leads() {
+                return Ok(Exit::Passed);
+            }
             return dry_run(console, &prepared);
         }
         interrupt::watch();
@@ -66,12 +75,16 @@ impl Args {
             adapter: out,
             resume: flags.resume,
         };
+        if !team.leads() {
+            assist(&request, team)?;
+            return Ok(Exit::Passed);
+        }
         let mut steps = Steps::new(console, &prepared.plan, metrics);
-        let outcome = train(&request, &mut steps)?;
+        let outcome = train(&request, team, &mut steps)?;
         remove_snapshot(&request.snapshot);
         steps.finish(&outcome);
         tell(console, &prepared, &outcome);
-        let mut fields = document(&prepared, &outcome);
+        let mut fields = document(&prepared, &outcome, team);
         let (ready, adapter) = (&prepared.ready, &outcome.adapter.path);
         if let Some(exported) = release::export_trained(console, &flags.settings, (ready, &base), adapter, adapter)? {
             release::tell(console, &exported, &base, adapter);
@@ -148,7 +161,7 @@ pub(super) fn plan_fields(prepared: &Prepared) -> Map<String, Value> {
     }
 }
 
-fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
+fn document(prepared: &Prepared, outcome: &Outcome, team: &Team) -> Map<String, Value> {
     let mut fields = plan_fields(prepared);
     let losses: Vec<Value> = outcome
         .losses
@@ -164,6 +177,7 @@ fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
         ("adapter_sha256", json!(outcome.adapter.sha256)),
         ("resumed", json!(outcome.resumed)),
         ("steps_lost", json!(outcome.steps_lost)),
+        ("ranks", json!(team.size())),
         ("schedule", json!(prepared.recipe.schedule.decay.to_string())),
         ("warmup_steps", json!(prepared.recipe.schedule.warmup_steps)),
         ("evaluation", json!(losses)),

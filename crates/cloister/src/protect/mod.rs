@@ -79,7 +79,7 @@ pub fn read_key(path: &Path) -> Result<SurrogateKey, Error> {
             return Err(Error::OpenKey { path: path.into(), mode });
         }
     }
-    let key = parse_key(text.trim_ascii());
+    let key = key_of_text(&text);
     text.fill(0);
     key.ok_or_else(|| Error::NotAKey { path: path.into() })
 }
@@ -96,7 +96,10 @@ pub fn write_records(dataset: &Dataset, out: &mut WholeFile) -> Result<(), crate
     Ok(())
 }
 
-fn parse_key(text: &[u8]) -> Option<SurrogateKey> {
+/// The key that the content of its file is.
+#[must_use]
+pub fn key_of_text(text: &[u8]) -> Option<SurrogateKey> {
+    let text = text.trim_ascii();
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let mut bytes = [0; 32];
     if text.len() != 2 * bytes.len() {

@@ -73,6 +73,45 @@ pub enum Error {
         /// Folder of the snapshot.
         snapshot: PathBuf,
     },
+    /// Another rank of the team stopped the run.
+    #[error("stopped after {step} of {steps} steps; a snapshot is kept in `{}`", snapshot.display())]
+    Stopped {
+        /// Steps spent.
+        step: u64,
+        /// Steps planned.
+        steps: u64,
+        /// Folder of the snapshot.
+        snapshot: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// Another rank of the team failed.
+    #[error("rank {rank} failed {message}")]
+    Rank {
+        /// Which one.
+        rank: usize,
+        /// Where, and its own message.
+        message: String,
+    },
+    /// This rank was started with something else than the one that leads.
+    #[error("it was started with another {what} than rank 0")]
+    Differs {
+        /// The setting or the input.
+        what: String,
+    },
+    /// The team ended while this rank still counted on it.
+    #[error("the other ranks have left")]
+    Left,
+    /// What came from the lead is not what it sent.
+    #[error("a message between two ranks was garbled")]
+    Garbled,
+    /// Several processes were started together, and cannot find each other.
+    #[error("{size} processes were started together, and this program cannot train on several")]
+    NoMessagePassing {
+        /// How many.
+        size: usize,
+    },
     /// A snapshot is in the way, and nobody said to go on from it.
     #[error("a snapshot of an unfinished run is in `{}`", path.display())]
     SnapshotExists {

@@ -3,7 +3,7 @@
 //! Invariants: the plan is fixed before the first record is drawn, and sampler, clipping, noise and accountant all
 //! come from it ([`cloister_dp::PrivacyPlan`]). What leaves this stage is the adapter, figures of the plan, losses on
 //! data that the user declared public, and at the end rounded timings; no training loss, no gradient norm, no size of a
-//! batch, no text. A step counts as spent, durably, before its first gradient is computed ([`snapshot`]).
+//! batch, no text. A step counts as spent, durably, before its first gradient is computed (`snapshot.rs`).
 
 mod adapter;
 pub mod corpus;
@@ -16,6 +16,7 @@ mod schedule;
 mod snapshot;
 mod state;
 mod step;
+pub mod team;
 mod tfevents;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub use metrics::Metrics;
 pub use passes::{Passes, USUAL_TOKENS};
 pub use schedule::{Decay, Schedule};
 pub use snapshot::{clear_place, remove_snapshot, snapshot_in};
+pub use team::{Team, assist};
 
 use crate::{interrupt, system};
 use snapshot::Snapshots;
@@ -163,15 +165,16 @@ pub trait Watch {
     fn loss(&mut self, step: u64, loss: Loss);
 }
 
-/// Trains, writes the adapter, reads it back. The snapshot stays, for what the caller has yet to write:
-/// [`remove_snapshot`] ends the run.
+/// Trains, writes the adapter, reads it back; the other ranks of the team [`assist`]. The snapshot stays, for what the
+/// caller has yet to write: [`remove_snapshot`] ends the run.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after Ctrl-C, with a snapshot kept; every other variant of [`Error`] for what it names.
+/// [`Error::Interrupted`] after Ctrl-C, [`Error::Stopped`] by another rank, with a snapshot kept; every other variant of [`Error`] for what it names.
 /// Nothing half-written is left.
-pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+pub fn train(request: &Request<'_>, team: &Team, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+    team.compare(request)?;
     let (snapshots, saved) = Snapshots::open(request)?;
-    let mut trainer = Trainer::new(request)?;
+    let mut trainer = Trainer::new(request, team)?;
     let resumed = saved.is_some();
     let losses = match saved {
         Some(saved) => trainer.restore(saved)?,
@@ -188,6 +191,7 @@ pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Er
     let begun = trainer.spent();
     let mut run = Run {
         request,
+        team,
         snapshots: &snapshots,
         trainer,
         losses,
@@ -214,6 +218,7 @@ pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Er
 /// A run between its start and its end.
 struct Run<'a> {
     request: &'a Request<'a>,
+    team: &'a Team,
     snapshots: &'a Snapshots,
     trainer: Trainer<'a>,
     losses: Vec<(u64, Loss)>,
@@ -281,10 +286,20 @@ impl Run<'_> {
         let snapshot = self.snapshots.folder().to_owned();
         let over = step == steps && self.saved == steps;
         match error {
-            Error::Interrupted { .. } | Error::File(crate::Error::Interrupted) => match self.save(step) {
-                Ok(()) => Error::Interrupted { step, steps, snapshot },
-                Err(error) => error,
-            },
+            Error::Interrupted { .. } | Error::File(crate::Error::Interrupted) => {
+                let step = if self.team.is_broken() { self.under_way() } else { step };
+                match self.save(step) {
+                    Ok(()) => Error::Interrupted { step, steps, snapshot },
+                    Err(error) => error,
+                }
+            }
+            Error::Rank { .. } | Error::Left => {
+                let step = self.under_way();
+                match self.save(step) {
+                    Ok(()) => Error::Stopped { step, steps, snapshot, source: Box::new(error) },
+                    Err(error) => error,
+                }
+            }
             // The steps of a whole run are dear, and spent: if the disk stands in the way of the adapter, they are kept.
             Error::File(_) | Error::Model(cloister_model::Error::Io { .. }) if over => {
                 Error::NotWritten { snapshot, source: Box::new(error) }
@@ -295,6 +310,12 @@ impl Run<'_> {
                 error
             }
         }
+    }
+
+    /// Steps spent with the one under way. What made another rank fail may have been in its batch: to draw another one
+    /// for the same step would be another sampler than the accountant's.
+    fn under_way(&self) -> u64 {
+        self.leased.min(self.trainer.spent() + 1)
     }
 
     fn evaluation_due(&self) -> bool {

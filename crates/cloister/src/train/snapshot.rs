@@ -211,7 +211,7 @@ fn lock(folder: &Path) -> Result<File, Error> {
 }
 
 /// The plan as it was asked for, and the recipe, under the names of the settings.
-fn settings(request: &Request<'_>) -> Map<String, Value> {
+pub(super) fn settings(request: &Request<'_>) -> Map<String, Value> {
     let Request { plan, recipe, .. } = request;
     let value = json!({
         "unit": plan.unit, "number of units": plan.units, "batch": plan.sampling, "number of steps": plan.steps, "clip norm": plan.clip_norm,

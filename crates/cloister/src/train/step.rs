@@ -4,17 +4,18 @@
 //! Invariant: clipping, noise, denominator and sampling come from the plan alone; a micro-batch is a matter of memory
 //! and cannot change the result beyond rounding of single gradients.
 
-use cloister_dp::{NoiseSource, Optimizer, Sampler};
+use cloister_dp::{ClippedSum, NoiseSource, Optimizer, Sampler};
 use cloister_model::{Example, Lora, SplitMix64, Workspace};
 
 use super::evaluate::Loss;
 use super::snapshot::Saved;
-use super::{Error, Request};
+use super::{Error, Request, Team};
 use crate::interrupt;
 
 /// The state of a run between two steps.
 pub(super) struct Trainer<'a> {
     request: &'a Request<'a>,
+    team: &'a Team,
     lora: Lora,
     optimizer: Optimizer,
     sampler: Sampler,
@@ -27,11 +28,12 @@ pub(super) struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    pub(super) fn new(request: &'a Request<'a>) -> Result<Self, Error> {
+    pub(super) fn new(request: &'a Request<'a>, team: &'a Team) -> Result<Self, Error> {
         let mut lora = Lora::zeros(request.ready.decoder.config(), request.recipe.lora.clone());
         lora.initialise(uniform()?);
         Ok(Self {
             request,
+            team,
             optimizer: Optimizer::new(request.recipe.optimizer, lora.parameters.len())?,
             lora,
             sampler: request.built.sampler()?,
@@ -85,23 +87,11 @@ impl<'a> Trainer<'a> {
     /// Runs one step; returns the number of tokens seen, which is for no one outside to know. An interrupted step leaves nothing behind: its batch is
     /// forgotten before any noise was drawn, and a later step draws its own.
     pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {
-        let Request { ready, corpus, built: plan, recipe, .. } = self.request;
+        let Request { corpus, built: plan, recipe, .. } = self.request;
         let batch = self.sampler.draw(); // Poisson: each unit with probability q; it may be empty
-        let mut sum = plan.accumulator(self.lora.parameters.len());
-        let mut tokens = 0;
-        for micro_batch in self.micro_batches(&batch)? {
-            if interrupt::requested() {
-                return Err(Error::Interrupted { step: self.spent, steps: plan.steps(), snapshot: Default::default() });
-            }
-            let examples: Vec<&Example> = micro_batch.iter().flatten().map(|&i| &corpus.examples[i]).collect();
-            ready.decoder.per_example_gradients(&self.lora, &examples, workspace, &mut self.gradients)?;
-            let mut rows = self.gradients.chunks(self.lora.parameters.len());
-            for unit in &micro_batch {
-                let unit: Vec<&[f32]> = rows.by_ref().take(unit.len()).collect();
-                sum.add_unit(&unit)?; // g / max(1, |g| / C); what is not finite adds nothing
-            }
-            tokens += examples.iter().map(|example| example.tokens.len() as u64).sum::<u64>();
-        }
+        let ours = self.team.hand_out(&batch, corpus, &self.lora)?; // all of it, where no other rank helps
+        let (part, tokens) = clipped_sum(self.request, &self.lora, &ours, workspace, &mut self.gradients)?;
+        let (sum, tokens) = self.team.join_parts(part, tokens)?; // exact: sums of integers
         let mean = plan.privatise(sum, &mut self.noise)?; // (sum + N(0, (sigma C)^2)) / planned batch, once
         let rate = recipe.rate(self.spent + 1, plan.steps());
         self.optimizer.step(&mut self.lora.parameters, &mean, rate as f32)?;
@@ -122,30 +112,56 @@ impl<'a> Trainer<'a> {
         }
         Ok(())
     }
+}
 
-    /// Splits a batch of units into passes of the decoder, whole units each.
-    fn micro_batches(&self, batch: &[usize]) -> Result<Vec<Vec<Vec<usize>>>, Error> {
-        let Request { corpus, built: plan, recipe, .. } = self.request;
-        let most_examples = (recipe.passes.gradient_bytes / (4 * self.lora.parameters.len() as u64)).max(1) as usize;
-        let (mut all, mut current) = (Vec::new(), Vec::new());
-        let (mut tokens, mut examples) = (0, 0);
-        for &unit in batch {
-            let chosen = choose(&corpus.units[unit], plan.unit_cap() as usize)?;
-            let length: usize = chosen.iter().map(|&index| corpus.examples[index].tokens.len()).sum();
-            let full = tokens + length > recipe.passes.tokens || examples + chosen.len() > most_examples;
-            if full && !current.is_empty() {
-                all.push(std::mem::take(&mut current));
-                (tokens, examples) = (0, 0);
-            }
-            tokens += length;
-            examples += chosen.len();
-            current.push(chosen);
+/// The sum of `g / max(1, |g| / C)` over units, and the tokens that went through the decoder.
+pub(super) fn clipped_sum(
+    request: &Request<'_>,
+    lora: &Lora,
+    units: &[usize],
+    workspace: &mut Workspace,
+    gradients: &mut Vec<f32>,
+) -> Result<(ClippedSum, u64), Error> {
+    let Request { ready, corpus, built: plan, .. } = request;
+    let mut sum = plan.accumulator(lora.parameters.len());
+    let mut tokens = 0;
+    interrupt::check()?;
+    for micro_batch in micro_batches(request, lora.parameters.len(), units)? {
+        interrupt::check()?;
+        let examples: Vec<&Example> = micro_batch.iter().flatten().map(|&i| &corpus.examples[i]).collect();
+        ready.decoder.per_example_gradients(lora, &examples, workspace, gradients)?;
+        let mut rows = gradients.chunks(lora.parameters.len());
+        for unit in &micro_batch {
+            let unit: Vec<&[f32]> = rows.by_ref().take(unit.len()).collect();
+            sum.add_unit(&unit)?; // clipped; what is not finite adds nothing
         }
-        if !current.is_empty() {
-            all.push(current);
-        }
-        Ok(all)
+        tokens += examples.iter().map(|example| example.tokens.len() as u64).sum::<u64>();
     }
+    Ok((sum, tokens))
+}
+
+/// Splits units into passes of the decoder, whole units each.
+fn micro_batches(request: &Request<'_>, parameters: usize, units: &[usize]) -> Result<Vec<Vec<Vec<usize>>>, Error> {
+    let Request { corpus, built: plan, recipe, .. } = request;
+    let most_examples = (recipe.passes.gradient_bytes / (4 * parameters as u64)).max(1) as usize;
+    let (mut all, mut current) = (Vec::new(), Vec::new());
+    let (mut tokens, mut examples) = (0, 0);
+    for &unit in units {
+        let chosen = choose(&corpus.units[unit], plan.unit_cap() as usize)?;
+        let length: usize = chosen.iter().map(|&index| corpus.examples[index].tokens.len()).sum();
+        let full = tokens + length > recipe.passes.tokens || examples + chosen.len() > most_examples;
+        if full && !current.is_empty() {
+            all.push(std::mem::take(&mut current));
+            (tokens, examples) = (0, 0);
+        }
+        tokens += length;
+        examples += chosen.len();
+        current.push(chosen);
+    }
+    if !current.is_empty() {
+        all.push(current);
+    }
+    Ok(all)
 }
 
 /// At most `cap` of a unit's examples, a fresh uniform choice each time.

@@ -6,6 +6,8 @@
 mod canary;
 mod kill;
 mod metrics;
+#[cfg(feature = "mpi")]
+mod mpi;
 mod process;
 mod pull_hub;
 mod pull_index;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use cloister::train::corpus::{Grouping, Units};
-use cloister::train::{Corpus, Error, Passes, Ready, Recipe, Request, Schedule, remove_snapshot, train};
+use cloister::train::{Corpus, Error, Passes, Ready, Recipe, Request, Schedule, Team, remove_snapshot, train};
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
 use cloister_model::{ExampleOptions, Kernels, LengthPolicy, Lora, LoraSpec, Precision, Target, Workspace, peft};
 
@@ -74,7 +74,7 @@ fn one_step(place: &Place, ready: &Ready, corpus: &Corpus, optimizer: OptimizerC
     let adapter = place.path("out");
     let _ = std::fs::remove_dir_all(&adapter);
     let run = OneStep::new(corpus.units.len() as u64, optimizer, pass_tokens);
-    train(&run.request(ready, corpus, adapter.clone(), place.path("snapshot")), &mut Silent).unwrap();
+    train(&run.request(ready, corpus, adapter.clone(), place.path("snapshot")), &Team::alone(), &mut Silent).unwrap();
     remove_snapshot(&place.path("snapshot"));
     peft::read(&adapter, &ready.base.config).unwrap().0
 }
@@ -177,12 +177,12 @@ fn an_adapter_that_cannot_be_written_is_not_lost() {
     let run = OneStep::new(8, OptimizerConfig::sgd(), 512);
     let in_the_way = place.file("deep", "a file where a folder should be");
     let mut request = run.request(&ready, &corpus, place.path("deep/out"), place.path("snapshot"));
-    let error = train(&request, &mut Silent).err().unwrap();
+    let error = train(&request, &Team::alone(), &mut Silent).err().unwrap();
     assert!(matches!(&error, Error::NotWritten { snapshot, .. } if *snapshot == place.path("snapshot")), "{error:?}");
 
     std::fs::remove_file(in_the_way).unwrap();
     request.resume = true;
-    let outcome = train(&request, &mut Silent).unwrap();
+    let outcome = train(&request, &Team::alone(), &mut Silent).unwrap();
     remove_snapshot(&place.path("snapshot"));
     assert!(outcome.resumed && outcome.tokens_per_second == 0.0 && outcome.adapter.path == place.path("deep/out"));
     assert!(!place.path("snapshot").exists());

@@ -4,7 +4,7 @@
 //! the sum, within an error that follows from sigma and their number. The bound must hold within six of these errors.
 
 use cloister::train::corpus::{Grouping, Units};
-use cloister::train::{Corpus, Passes, Ready, Recipe, Request, Schedule, remove_snapshot, train};
+use cloister::train::{Corpus, Passes, Ready, Recipe, Request, Schedule, Team, remove_snapshot, train};
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan, Sampling, Unit};
 use cloister_model::{
     Example, ExampleOptions, Kernels, LengthPolicy, Lora, LoraSpec, Precision, SplitMix64, Target, Workspace, peft,
@@ -167,7 +167,7 @@ fn a_step_takes_from_a_subject_at_most_the_clip_norm_however_many_records_there_
             snapshot: place.path("snapshot"),
             resume: false,
         };
-        train(&request, &mut Silent).unwrap();
+        train(&request, &Team::alone(), &mut Silent).unwrap();
         remove_snapshot(&place.path("snapshot"));
         let after = peft::read(&adapter, &ready.base.config).unwrap().0;
         let mut start = after.clone();

@@ -313,6 +313,18 @@ fn what_does_not_add_up_is_refused() {
     assert!(!place.path("out").exists());
 }
 
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn one_of_several_processes_is_refused_where_they_cannot_find_each_other() {
+    let place = Place::new();
+    place.file("in.jsonl", chats(20));
+    let mut command = place.command();
+    command.args(["train", "in.jsonl", "--sigma", "2", "--out", "out", "--base"]).arg(base("tiny_llama"));
+    let ran = Ran::of(command.env("OMPI_COMM_WORLD_SIZE", "2").output().unwrap());
+    refused(&place, ran, 2, "2 processes were started together", "build with `--features mpi`");
+    assert!(!place.path("out").exists() && !place.path("out.snapshot").exists());
+}
+
 #[test]
 fn an_adapter_of_another_base_is_told_of() {
     let place = Place::new();

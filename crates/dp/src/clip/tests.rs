@@ -107,6 +107,49 @@ proptest! {
 }
 
 #[test]
+fn a_sum_goes_to_other_processes_and_back_through_one_door() {
+    let gradients = [[0.5_f32, -0.25, 3.0], [0.125, 8.0, -0.5]];
+    for sigma in [1.0, 0.0] {
+        let sum_of = |gradients: &[[f32; 3]]| {
+            let mut sum = ClippedSum::new(clip(sigma, 1.0), 3);
+            gradients.iter().for_each(|gradient| sum.add(gradient).unwrap());
+            sum
+        };
+        let other = sum_of(&gradients[1..]);
+        let joined = sum_of(&gradients[..1]).across_processes(|parts| {
+            match (parts, &other.cells) {
+                (Parts::Grid { part, total }, Cells::Grid(other)) => {
+                    assert!(total.iter().all(|cell| *cell == 0));
+                    for (index, total) in total.iter_mut().enumerate() {
+                        *total = part[index].wrapping_add(other[index]);
+                    }
+                }
+                (Parts::Plain { part, total }, Cells::Plain(other)) => {
+                    for (index, total) in total.iter_mut().enumerate() {
+                        *total = part[index] + other[index];
+                    }
+                }
+                _ => panic!("one plan makes one kind"),
+            }
+            Ok::<(), Error>(())
+        });
+        let (joined, whole) = (joined.unwrap(), sum_of(&gradients));
+        match (&joined.cells, &whole.cells) {
+            (Cells::Grid(joined), Cells::Grid(whole)) => assert_eq!(joined, whole),
+            (Cells::Plain(joined), Cells::Plain(whole)) => assert_eq!(joined, whole),
+            _ => panic!("one plan makes one kind"),
+        }
+        // where nothing arrives there is nothing: not the part, which another process already counts
+        let kept = sum_of(&gradients).across_processes(|_| Ok::<(), Error>(())).unwrap();
+        match &kept.cells {
+            Cells::Grid(cells) => assert!(cells.iter().all(|cell| *cell == 0)),
+            Cells::Plain(cells) => assert!(cells.iter().all(|cell| *cell == 0.0)),
+        }
+        assert!(sum_of(&gradients).across_processes(|_| Err(Error::ForeignSum)).is_err());
+    }
+}
+
+#[test]
 fn a_subject_counts_as_the_mean_of_its_records() {
     let mut sum = ClippedSum::new(clip(1.0, 10.0), 2);
     sum.add_unit(&[&[1.0, 0.0], &[0.0, 2.0], &[f32::NAN, 7.0], &[3.0, 4.0]]).unwrap();

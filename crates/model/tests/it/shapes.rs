@@ -201,18 +201,20 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(8), ..Default::default() })]
 
-    /// `f32` to 1e-4 of the norm, `bf16` to 2e-2 of it, against the composed decoder on the same weights.
+    /// To 1e-4 of the norm. Not in `bf16`: in models this narrow few roundings average out, and one in thousands comes to
+    /// 8e-2; decoder.rs holds a fixed one to 2e-2.
     #[test]
     fn per_example_gradients(
-        lengths in prop::collection::vec(2usize..60, 1..4),
+        // Of two tokens the only query with a target sees one key: gradients of queries and keys are zero but for rounding.
+        lengths in prop::collection::vec(3usize..60, 1..4),
         (hidden, inner, rank) in (1usize..5, 1usize..40, 1usize..10),
-        (bf16, tied, recomputed) in any::<(bool, bool, bool)>(),
+        (tied, recomputed) in any::<(bool, bool)>(),
         targets in prop::sample::subsequence(Target::ALL.to_vec(), 1..=7),
         seed: u64,
     ) {
         let hidden_size = 8 * hidden + 3;
         let config = DecoderConfig { hidden_size, intermediate_size: inner, layers: 2, ..tiny_config(tied) };
-        let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
+        let precision = Precision::F32;
         let composed = Composed::new(&config, &tiny_weights(&config, seed, precision), &CPU).unwrap();
         let decoder = Decoder::new(config.clone(), tiny_weights(&config, seed, precision)).unwrap();
         let mut random = Random::new(seed ^ 1);
@@ -228,8 +230,8 @@ proptest! {
         let size = lora.parameters.len();
         for (got, expected) in got.chunks(size).zip(expected.chunks(size)) {
             let apart: Vec<f32> = got.iter().zip(expected).map(|(a, b)| a - b).collect();
-            let relative = norm(&apart) / norm(expected);
-            prop_assert!(relative <= if bf16 { 2e-2 } else { 1e-4 }, "{relative:e}");
+            let (apart, whole) = (norm(&apart), norm(expected));
+            prop_assert!(apart <= 1e-4 * whole + 1e-6, "{apart:e} of {whole:e}");
         }
     }
 }
