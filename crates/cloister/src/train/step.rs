@@ -84,8 +84,8 @@ impl<'a> Trainer<'a> {
         Ok(saved.losses)
     }
 
-    /// Runs one step; returns the number of tokens seen, which is for no one outside to know. An interrupted step leaves nothing behind: its batch is
-    /// forgotten before any noise was drawn, and a later step draws its own.
+    /// Runs one step; returns the number of tokens seen, which is for no one outside to know. An interrupted step leaves
+    /// nothing behind: its batch is forgotten before any noise was drawn, and a later step draws its own.
     pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {
         let Request { corpus, built: plan, recipe, .. } = self.request;
         let batch = self.sampler.draw(); // Poisson: each unit with probability q; it may be empty

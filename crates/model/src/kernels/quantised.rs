@@ -1,6 +1,6 @@
 //! A frozen weight in blocks of eight or four bits, and its two products.
 //!
-//! A product widens some panels at a time to `bf16`, in the layout of [`super::tile`], and multiplies as a `bf16` weight
+//! A product widens some panels at a time to `bf16`, in the layout of `tile`, and multiplies as a `bf16` weight
 //! does: the blocks are the only copy that stays in memory. Widening takes about half a cycle a weight, once for all rows,
 //! against `rows / 32` cycles of arithmetic. A single row is multiplied with the blocks as they are, without rounding.
 //!
