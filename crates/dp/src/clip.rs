@@ -97,6 +97,9 @@ impl ClippedSum {
         if records.len() > self.clip.unit_cap as usize {
             return Err(Error::TooManyRecords { records: records.len(), cap: self.clip.unit_cap });
         }
+        if let [record] = records {
+            return self.add(record); // its own mean, without a copy
+        }
         for record in records {
             self.check_length(record)?;
         }

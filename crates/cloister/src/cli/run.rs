@@ -361,6 +361,7 @@ impl Facts<'_> {
             peak_rss_bytes: outcome.peak_rss_bytes,
             resumed: outcome.resumed,
             steps_lost: outcome.steps_lost,
+            ranks: outcome.ranks as u64,
         }
     }
 

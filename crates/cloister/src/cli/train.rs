@@ -84,7 +84,7 @@ impl Args {
         remove_snapshot(&request.snapshot);
         steps.finish(&outcome);
         tell(console, &prepared, &outcome);
-        let mut fields = document(&prepared, &outcome, team);
+        let mut fields = document(&prepared, &outcome);
         let (ready, adapter) = (&prepared.ready, &outcome.adapter.path);
         if let Some(exported) = release::export_trained(console, &flags.settings, (ready, &base), adapter, adapter)? {
             release::tell(console, &exported, &base, adapter);
@@ -161,7 +161,7 @@ pub(super) fn plan_fields(prepared: &Prepared) -> Map<String, Value> {
     }
 }
 
-fn document(prepared: &Prepared, outcome: &Outcome, team: &Team) -> Map<String, Value> {
+fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
     let mut fields = plan_fields(prepared);
     let losses: Vec<Value> = outcome
         .losses
@@ -177,7 +177,7 @@ fn document(prepared: &Prepared, outcome: &Outcome, team: &Team) -> Map<String, 
         ("adapter_sha256", json!(outcome.adapter.sha256)),
         ("resumed", json!(outcome.resumed)),
         ("steps_lost", json!(outcome.steps_lost)),
-        ("ranks", json!(team.size())),
+        ("ranks", json!(outcome.ranks)),
         ("schedule", json!(prepared.recipe.schedule.decay.to_string())),
         ("warmup_steps", json!(prepared.recipe.schedule.warmup_steps)),
         ("evaluation", json!(losses)),

@@ -186,6 +186,8 @@ pub struct TrainingFacts {
     pub resumed: bool,
     /// Steps of the plan that are counted as spent and that the adapter does not hold.
     pub steps_lost: u64,
+    /// Processes that trained together; time, throughput and memory are those of the first.
+    pub ranks: u64,
 }
 
 /// Loss on records that were declared public and of which none stood in the training data word for word.

@@ -102,6 +102,7 @@ pub(crate) fn private() -> Evidence {
             peak_rss_bytes: 1_643_000_000,
             resumed: false,
             steps_lost: 0,
+            ranks: 1,
         },
         utility: Some(UtilityFacts {
             file: "evaluation.jsonl".into(),

@@ -169,6 +169,11 @@ pub(super) fn training(evidence: &Evidence) -> String {
         ),
         figure("Throughput", speed, "tokens trained on"),
         fact("Peak memory", memory, "resident, of the whole process"),
+        figure(
+            "Processes",
+            count(training.ranks),
+            if training.ranks > 1 { "time and memory are the first's" } else { "on one machine" },
+        ),
     ];
     section("training", "Data, base and training", &facts(&rows))
 }

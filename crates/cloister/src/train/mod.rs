@@ -136,6 +136,8 @@ pub struct Outcome {
     /// Steps of the plan that are counted as spent and that the adapter does not hold: they were leased when an
     /// earlier process was killed.
     pub steps_lost: u64,
+    /// Processes that trained together.
+    pub ranks: usize,
 }
 
 /// A step that is over, in figures that follow from plan and recipe alone.
@@ -212,6 +214,7 @@ pub fn train(request: &Request<'_>, team: &Team, watch: &mut dyn Watch) -> Resul
         peak_rss_bytes: system::peak_rss_bytes().unwrap_or(0).next_multiple_of(1 << 20),
         resumed,
         steps_lost: trainer.lost(),
+        ranks: team.size(),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::config::DecoderConfig;
 use crate::decoder::ExampleLoss;
 use crate::error::Result;
 use crate::example::Example;
-use crate::family::{Activation, RopeScaling, Rotation};
+use crate::family::{RopeScaling, Rotation};
 use crate::kernels::frozen::Frozen;
 use crate::lora::{Lora, Target};
 use crate::weights::Weights;
@@ -44,6 +44,21 @@ struct Layer {
 struct Replicated {
     factors: Vec<(Var, Var)>,
     scale: f64,
+}
+
+/// Where this build computes composed operations: the first CUDA or Metal device under the feature of that name, else
+/// the processor.
+///
+/// # Errors
+/// [`crate::Error::Composed`] if there is no such device.
+pub fn device() -> Result<Device> {
+    Ok(if cfg!(feature = "cuda") {
+        Device::new_cuda(0)?
+    } else if cfg!(feature = "metal") {
+        Device::new_metal(0)?
+    } else {
+        Device::Cpu
+    })
 }
 
 impl Composed {
@@ -220,10 +235,7 @@ impl Composed {
             x = (x + norm_if(project(&rows, Target::Output)?, &layer.post_attention_norm)?)?;
             let normed = ops::rms_norm(&x, &layer.mlp_norm, epsilon)?;
             let (gate, up) = (project(&normed, Target::Gate)?, project(&normed, Target::Up)?);
-            let inner = match config.traits().activation {
-                Activation::Silu => ops::swiglu(&gate, &up)?,
-                Activation::GeluTanh => ops::geglu(&gate, &up)?,
-            };
+            let inner = ops::glu(config.traits().activation, &gate, &up)?;
             x = (x + norm_if(project(&inner, Target::Down)?, &layer.post_mlp_norm)?)?;
         }
         ops::linear(&ops::rms_norm(&x, &self.final_norm, epsilon)?, &self.head)

@@ -3,6 +3,7 @@
 use candle_core::{D, DType, Device, Tensor};
 
 use crate::error::Result;
+use crate::family::Activation;
 
 /// `x Wᵀ`; `x: [batch, length, in]`, `weight: [out, in]`.
 ///
@@ -63,16 +64,17 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> R
     Ok(probabilities.matmul(&spread(v)?)?)
 }
 
-/// `silu(gate) * up`.
-pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    Ok((gate.silu()? * up)?)
-}
-
-/// `gelu(gate) * up`, with the tanh approximation.
-pub fn geglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
-    let cubic = (gate + (gate.sqr()? * gate)?.affine(0.044_715, 0.0)?)?;
-    let share = (cubic * (2.0 / std::f64::consts::PI).sqrt())?.tanh()?.affine(0.5, 0.5)?;
-    Ok(((gate * share)? * up)?)
+/// `act(gate) * up`; GELU with the tanh approximation.
+pub fn glu(function: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    let act = match function {
+        Activation::Silu => gate.silu()?,
+        Activation::GeluTanh => {
+            let cubic = (gate + (gate.sqr()? * gate)?.affine(0.044_715, 0.0)?)?;
+            let share = (cubic * (2.0 / std::f64::consts::PI).sqrt())?.tanh()?.affine(0.5, 0.5)?;
+            (gate * share)?
+        }
+    };
+    Ok((act * up)?)
 }
 
 /// The summed loss in nats of `logits: [rows, vocabulary]` against `targets: [rows]`.

@@ -6,7 +6,7 @@ use super::workspace::Normalised;
 use super::{Decoder, Workspace};
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{Ragged, attention, lora, rms_norm, rope};
+use crate::kernels::{Ragged, attention, glu, lora, rms_norm, rope};
 use crate::lora::{Lora, Target};
 
 impl Decoder {
@@ -35,11 +35,11 @@ impl Decoder {
         };
 
         // feed-forward
-        self.activate(&mut scratch.inner, &tape.gate, &tape.up);
+        glu::forward(self.config.traits().activation, &mut scratch.inner, &tape.gate, &tape.up);
         let dy = branch(&mut scratch.d_branch, d_hidden, &tape.mlp_output, layer.extras.post_mlp_norm.as_deref());
         let pair = (&scratch.inner[..], dy);
         project(Some(&mut scratch.d_inner), Into::Replace, pair, &layer.down, Target::Down);
-        self.activate_backward(&mut tape.gate, &mut tape.up, &scratch.d_inner);
+        glu::backward(self.config.traits().activation, &mut tape.gate, &mut tape.up, &scratch.d_inner);
         rms_norm::recompute(&mut scratch.normed, &tape.middle_reciprocals, &tape.middle, &layer.mlp_norm);
         let pair = (&scratch.normed[..], &tape.gate[..]);
         project(Some(&mut scratch.d_normed), Into::Replace, pair, &layer.gate, Target::Gate);

@@ -5,7 +5,7 @@ use super::workspace::Normalised;
 use super::{Decoder, Workspace, add, add_bias};
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{Ragged, attention, lora, rms_norm, rope};
+use crate::kernels::{Ragged, attention, glu, lora, rms_norm, rope};
 use crate::lora::{Lora, Target};
 
 impl Decoder {
@@ -78,7 +78,7 @@ impl Decoder {
         if output.is_none() && layer.extras.post_mlp_norm.is_none() {
             return; // nobody reads the last product
         }
-        self.activate(&mut scratch.inner, &tape.gate, &tape.up);
+        glu::forward(self.config.traits().activation, &mut scratch.inner, &tape.gate, &tape.up);
         let (matrix, gain) = ((&layer.down, Target::Down), &layer.extras.post_mlp_norm);
         normalised(normed, &mut tape.mlp_output, &scratch.inner, matrix, gain);
         if let Some(output) = output {

@@ -17,19 +17,25 @@ pub use workspace::{Activations, Workspace};
 use std::fmt;
 use std::str::FromStr;
 
-use crate::composed::Composed;
+use crate::composed::{self, Composed};
 use crate::config::DecoderConfig;
 use crate::error::{Error, Result};
 use crate::example::Example;
-use crate::family::{Activation, RopeScaling, Rotation};
+use crate::family::{RopeScaling, Rotation};
 use crate::kernels::Ragged;
 use crate::kernels::attention::Heads;
 use crate::kernels::cross_entropy::{self, Goal};
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{geglu, rms_norm, rope, swiglu};
+use crate::kernels::{rms_norm, rope};
 use crate::lora::Lora;
 use crate::weights::Weights;
+
+/// Runs `work` on a thread of the pool. A pass has thousands of small parallel parts: started from outside, each would wake
+/// the pool and wait to be woken by it.
+fn on_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
+}
 
 /// The loss of one example.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,7 +103,7 @@ impl Decoder {
         Self::with_kernels(config, weights, Kernels::Fused)
     }
 
-    /// As [`Decoder::new`], computed by whom one likes.
+    /// As [`Decoder::new`], computed by whom one likes; [`Kernels::Composed`] on [`composed::device`].
     ///
     /// # Errors
     /// As [`Decoder::new`]; [`Error::Composed`] if the tensor library refuses.
@@ -111,7 +117,7 @@ impl Decoder {
         let local_rope = config.variant.local_rope_theta.map(|theta| table(&RopeScaling::None, theta));
         let composed = match kernels {
             Kernels::Fused => None,
-            Kernels::Composed => Some(Composed::new(&config, &weights, &candle_core::Device::Cpu)?),
+            Kernels::Composed => Some(Composed::new(&config, &weights, &composed::device()?)?),
         };
         Ok(Self { config, weights, composed, rope, local_rope })
     }
@@ -154,18 +160,25 @@ impl Decoder {
         if let Some(composed) = &self.composed {
             return composed.losses(lora, examples);
         }
-        workspace.prepare(&self.config, &batch, 1);
-        let mut hidden = std::mem::take(&mut workspace.ends.hidden);
-        self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
-        for index in 0..self.config.layers {
-            self.layer_forward((index, 0), lora, &batch, &mut hidden, workspace);
-        }
-        let (rows, goals) = goals(examples, &batch);
-        self.final_rows(&mut workspace.ends, &hidden, &rows);
-        let losses =
-            cross_entropy::forward_backward(&workspace.ends.normed, self.head(), &goals, None, &mut workspace.logits);
-        workspace.ends.hidden = hidden;
-        Ok(per_example(examples, &losses))
+        on_pool(|| {
+            workspace.prepare(&self.config, &batch, 1);
+            let mut hidden = std::mem::take(&mut workspace.ends.hidden);
+            self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
+            for index in 0..self.config.layers {
+                self.layer_forward((index, 0), lora, &batch, &mut hidden, workspace);
+            }
+            let (rows, goals) = goals(examples, &batch);
+            self.final_rows(&mut workspace.ends, &hidden, &rows);
+            let losses = cross_entropy::forward_backward(
+                &workspace.ends.normed,
+                self.head(),
+                &goals,
+                None,
+                &mut workspace.logits,
+            );
+            workspace.ends.hidden = hidden;
+            Ok(per_example(examples, &losses))
+        })
     }
 
     /// The exact gradient of every example's mean loss with respect to the LoRA factors, in one backward.
@@ -188,38 +201,40 @@ impl Decoder {
             (*gradients, losses) = composed.per_example_gradients(lora, examples)?;
             return Ok(losses);
         }
-        gradients.resize(examples.len() * lora.parameters.len(), 0.0);
-        workspace.prepare_training(&self.config, &batch);
-        let recompute = workspace.activations == Activations::Recomputed;
-        let mut hidden = std::mem::take(&mut workspace.ends.hidden);
-        self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
-        for index in 0..self.config.layers {
-            if recompute {
-                workspace.inputs[index].copy_from_slice(&hidden);
+        on_pool(|| {
+            gradients.resize(examples.len() * lora.parameters.len(), 0.0);
+            workspace.prepare_training(&self.config, &batch);
+            let recompute = workspace.activations == Activations::Recomputed;
+            let mut hidden = std::mem::take(&mut workspace.ends.hidden);
+            self.embed(&mut hidden, examples.iter().flat_map(|e| &e.tokens));
+            for index in 0..self.config.layers {
+                if recompute {
+                    workspace.inputs[index].copy_from_slice(&hidden);
+                }
+                let tape = if recompute { 0 } else { index };
+                self.layer_forward((index, tape), Some(lora), &batch, &mut hidden, workspace);
             }
-            let tape = if recompute { 0 } else { index };
-            self.layer_forward((index, tape), Some(lora), &batch, &mut hidden, workspace);
-        }
-        let (rows, goals) = goals(examples, &batch);
-        let ends = &mut workspace.ends;
-        self.final_rows(ends, &hidden, &rows);
-        ends.d_normed.resize(ends.normed.len(), 0.0);
-        let d_normed = Some(&mut ends.d_normed[..]);
-        let losses =
-            cross_entropy::forward_backward(&ends.normed, self.head(), &goals, d_normed, &mut workspace.logits);
-        let mut d_hidden = self.final_rows_backward(ends, hidden.len(), &rows);
-        workspace.ends.hidden = hidden;
-        for index in (0..self.config.layers).rev() {
-            let tape = if recompute { 0 } else { index };
-            // The one tape still holds the last block.
-            if recompute && index + 1 < self.config.layers {
-                workspace.tapes[tape].input.copy_from_slice(&workspace.inputs[index]);
-                self.layer_tape((index, tape), Some(lora), &batch, workspace, None);
+            let (rows, goals) = goals(examples, &batch);
+            let ends = &mut workspace.ends;
+            self.final_rows(ends, &hidden, &rows);
+            ends.d_normed.resize(ends.normed.len(), 0.0);
+            let d_normed = Some(&mut ends.d_normed[..]);
+            let losses =
+                cross_entropy::forward_backward(&ends.normed, self.head(), &goals, d_normed, &mut workspace.logits);
+            let mut d_hidden = self.final_rows_backward(ends, hidden.len(), &rows);
+            workspace.ends.hidden = hidden;
+            for index in (0..self.config.layers).rev() {
+                let tape = if recompute { 0 } else { index };
+                // The one tape still holds the last block.
+                if recompute && index + 1 < self.config.layers {
+                    workspace.tapes[tape].input.copy_from_slice(&workspace.inputs[index]);
+                    self.layer_tape((index, tape), Some(lora), &batch, workspace, None);
+                }
+                self.layer_backward((index, tape), lora, &batch, &mut d_hidden, workspace, gradients);
             }
-            self.layer_backward((index, tape), lora, &batch, &mut d_hidden, workspace, gradients);
-        }
-        workspace.ends.d_hidden = d_hidden;
-        Ok(per_example(examples, &losses))
+            workspace.ends.d_hidden = d_hidden;
+            Ok(per_example(examples, &losses))
+        })
     }
 
     /// Logits of every position, `[tokens, vocab_size]`.
@@ -231,18 +246,20 @@ impl Decoder {
         if let Some(composed) = &self.composed {
             return composed.logits(lora, tokens);
         }
-        let mut workspace = Workspace::default();
-        workspace.prepare(&self.config, &batch, 1);
-        let mut hidden = Vec::new();
-        self.embed(&mut hidden, tokens);
-        for index in 0..self.config.layers {
-            self.layer_forward((index, 0), lora, &batch, &mut hidden, &mut workspace);
-        }
-        let rows: Vec<usize> = (0..tokens.len()).collect();
-        self.final_rows(&mut workspace.ends, &hidden, &rows);
-        let mut logits = vec![0.0f32; tokens.len() * self.config.vocab_size];
-        self.head().forward(&mut logits, Into::Replace, &workspace.ends.normed, tokens.len());
-        Ok(logits)
+        on_pool(|| {
+            let mut workspace = Workspace::default();
+            workspace.prepare(&self.config, &batch, 1);
+            let mut hidden = Vec::new();
+            self.embed(&mut hidden, tokens);
+            for index in 0..self.config.layers {
+                self.layer_forward((index, 0), lora, &batch, &mut hidden, &mut workspace);
+            }
+            let rows: Vec<usize> = (0..tokens.len()).collect();
+            self.final_rows(&mut workspace.ends, &hidden, &rows);
+            let mut logits = vec![0.0f32; tokens.len() * self.config.vocab_size];
+            self.head().forward(&mut logits, Into::Replace, &workspace.ends.normed, tokens.len());
+            Ok(logits)
+        })
     }
 
     /// A generation session with an empty cache.
@@ -262,22 +279,6 @@ impl Decoder {
             Rotation::Global => Some(&self.rope),
             Rotation::Local => self.local_rope.as_ref(),
             Rotation::None => None,
-        }
-    }
-
-    /// The gated activation of the feed-forward block.
-    fn activate(&self, activation: &mut [f32], gate: &[f32], up: &[f32]) {
-        match self.config.traits().activation {
-            Activation::Silu => swiglu::forward(activation, gate, up),
-            Activation::GeluTanh => geglu::forward(activation, gate, up),
-        }
-    }
-
-    /// Turns `gate` and `up` into their gradients.
-    fn activate_backward(&self, gate: &mut [f32], up: &mut [f32], d_activation: &[f32]) {
-        match self.config.traits().activation {
-            Activation::Silu => swiglu::backward(gate, up, d_activation),
-            Activation::GeluTanh => geglu::backward(gate, up, d_activation),
         }
     }
 

@@ -5,12 +5,12 @@
 use rayon::prelude::*;
 
 use super::workspace::Ends;
-use super::{Decoder, add, add_bias};
+use super::{Decoder, add, add_bias, on_pool};
 use crate::error::{Error, Result};
 use crate::kernels::attention::forward_head;
 use crate::kernels::frozen::Frozen;
 use crate::kernels::matmul::Into;
-use crate::kernels::{lora, rms_norm, rope};
+use crate::kernels::{glu, lora, rms_norm, rope};
 use crate::lora::{Lora, Target};
 
 /// One running sequence.
@@ -71,17 +71,19 @@ impl<'a> Session<'a> {
             let logits = composed.logits(self.lora, &self.tokens)?;
             return Ok(logits[logits.len() - decoder.config.vocab_size..].to_vec());
         }
-        let mut hidden = Vec::new();
-        decoder.embed(&mut hidden, tokens);
-        for index in 0..decoder.config.layers {
-            self.layer(index, &mut hidden, tokens.len());
-        }
-        self.length += tokens.len();
-        let mut ends = Ends::default();
-        decoder.final_rows(&mut ends, &hidden, &[tokens.len() - 1]);
-        let mut logits = vec![0.0f32; decoder.config.vocab_size];
-        decoder.head().forward(&mut logits, Into::Replace, &ends.normed, 1);
-        Ok(logits)
+        on_pool(|| {
+            let mut hidden = Vec::new();
+            decoder.embed(&mut hidden, tokens);
+            for index in 0..decoder.config.layers {
+                self.layer(index, &mut hidden, tokens.len());
+            }
+            self.length += tokens.len();
+            let mut ends = Ends::default();
+            decoder.final_rows(&mut ends, &hidden, &[tokens.len() - 1]);
+            let mut logits = vec![0.0f32; decoder.config.vocab_size];
+            decoder.head().forward(&mut logits, Into::Replace, &ends.normed, 1);
+            Ok(logits)
+        })
     }
 
     fn layer(&mut self, index: usize, hidden: &mut [f32], rows: usize) {
@@ -144,7 +146,7 @@ impl<'a> Session<'a> {
         let gate = project(&normed, &layer.gate, Target::Gate);
         let up = project(&normed, &layer.up, Target::Up);
         let mut inner = vec![0.0f32; gate.len()];
-        decoder.activate(&mut inner, &gate, &up);
+        glu::forward(decoder.config.traits().activation, &mut inner, &gate, &up);
         let update = project(&inner, &layer.down, Target::Down);
         add(hidden, &normed_if(update, extras.post_mlp_norm.as_ref()));
     }

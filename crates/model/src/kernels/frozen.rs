@@ -8,9 +8,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::bf16::Panels;
-use super::matmul::{Into, Threads, View, ViewMut, multiply};
+use super::matmul::Into;
 use super::quantised::block::{Block, LARGEST_IN_EIGHT_BITS, LARGEST_IN_FOUR_BITS};
 use super::quantised::{Bits, Quantised};
+use super::unpacked::Weight;
 
 /// How the frozen weights are kept and multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,11 +176,7 @@ impl Frozen {
     pub fn forward(&self, y: &mut [f32], into: Into, x: &[f32], rows: usize) {
         assert_eq!((x.len(), y.len()), (rows * self.input, rows * self.output), "widths");
         match &self.store {
-            Store::F32(values) => {
-                let right = View::new(values, self.output, self.input).transposed();
-                let left = View::new(x, rows, self.input);
-                multiply(ViewMut::new(y, rows, self.output), into, 1.0, left, right, Threads::Pool);
-            }
+            Store::F32(values) => self.weight(values).forward(y, into, x, rows),
             Store::Bf16(panels) => panels.forward(y, into, x, rows),
             Store::Blocks(blocks) => blocks.forward(y, into, x, rows),
         }
@@ -189,12 +186,13 @@ impl Frozen {
     pub fn backward(&self, dx: &mut [f32], into: Into, dy: &[f32], rows: usize) {
         assert_eq!((dx.len(), dy.len()), (rows * self.input, rows * self.output), "widths");
         match &self.store {
-            Store::F32(values) => {
-                let (left, right) = (View::new(dy, rows, self.output), View::new(values, self.output, self.input));
-                multiply(ViewMut::new(dx, rows, self.input), into, 1.0, left, right, Threads::Pool);
-            }
+            Store::F32(values) => self.weight(values).backward(dx, into, dy, rows),
             Store::Bf16(panels) => panels.backward(dx, into, dy, rows),
             Store::Blocks(blocks) => blocks.backward(dx, into, dy, rows),
         }
+    }
+
+    fn weight<'a>(&self, values: &'a [f32]) -> Weight<'a> {
+        Weight { values, output: self.output, input: self.input }
     }
 }

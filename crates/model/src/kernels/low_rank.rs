@@ -28,6 +28,21 @@ pub(super) fn add_transposed(to: &mut [f32], from: &[f32], rows: usize) {
     }
 }
 
+/// Calls a function for a group of 8, 4, 2 or 1 ranks.
+macro_rules! by_group {
+    ($group:expr, $function:ident $(, $tokens:expr)?; $($argument:expr),*) => {
+        match $group {
+            8 => $function::<S, 8 $(, { $tokens })?>($($argument),*),
+            4 => $function::<S, 4 $(, { $tokens })?>($($argument),*),
+            2 => $function::<S, 2 $(, { $tokens })?>($($argument),*),
+            _ => $function::<S, 1 $(, { $tokens })?>($($argument),*),
+        }
+    };
+}
+
+/// Rows of the wide matrix at a time; of two, at most one is left over.
+const TOKENS: usize = 2;
+
 struct Reduce<'a> {
     thin: &'a mut [f32],
     wide: &'a [f32],
@@ -45,36 +60,49 @@ impl WithSimd for Reduce<'_> {
         let width = w.len() / rank;
         for (first, group) in groups(rank) {
             let w = &w[first * width..][..group * width];
-            for (thin, wide) in thin.chunks_exact_mut(rank).zip(wide.chunks_exact(width)) {
-                let thin = &mut thin[first..first + group];
-                match group {
-                    8 => reduce_row::<S, 8>(simd, thin, wide, w, factor),
-                    4 => reduce_row::<S, 4>(simd, thin, wide, w, factor),
-                    2 => reduce_row::<S, 2>(simd, thin, wide, w, factor),
-                    _ => reduce_row::<S, 1>(simd, thin, wide, w, factor),
+            for (thin, wide) in thin.chunks_mut(TOKENS * rank).zip(wide.chunks(TOKENS * width)) {
+                let thin = &mut thin[first..];
+                if wide.len() == TOKENS * width {
+                    by_group!(group, reduce_rows, TOKENS; simd, thin, wide, w, rank, factor);
+                } else {
+                    by_group!(group, reduce_rows, 1; simd, thin, wide, w, rank, factor);
                 }
             }
         }
     }
 }
 
+/// `R` ranks of `T` rows: a register of `w` serves every row, and without that the loads would take longer than the sums.
 #[inline(always)]
-fn reduce_row<S: Simd, const R: usize>(simd: S, thin: &mut [f32], wide: &[f32], w: &[f32], factor: f32) {
-    let (rows, rests) = registers::<S, R>(w, wide.len());
-    let (wide, rest) = S::as_simd_f32s(wide);
-    let rows = cut(&rows, wide.len());
-    let mut sums = [simd.splat_f32s(0.0); R];
-    for (index, &x) in wide.iter().enumerate() {
+fn reduce_rows<S: Simd, const R: usize, const T: usize>(
+    simd: S,
+    thin: &mut [f32],
+    wide: &[f32],
+    w: &[f32],
+    rank: usize,
+    factor: f32,
+) {
+    let width = w.len() / R;
+    let (rows, rests) = registers::<S, R>(w, width);
+    let (lines, tails) = registers::<S, T>(wide, width);
+    let length = width / (size_of::<S::f32s>() / size_of::<f32>());
+    let (rows, lines) = (cut(&rows, length), cut(&lines, length));
+    let mut sums = [[simd.splat_f32s(0.0); R]; T];
+    for index in 0..length {
         for r in 0..R {
-            sums[r] = simd.mul_add_e_f32s(x, rows[r][index], sums[r]);
+            for t in 0..T {
+                sums[t][r] = simd.mul_add_e_f32s(lines[t][index], rows[r][index], sums[t][r]);
+            }
         }
     }
-    for r in 0..R {
-        let mut sum = simd.reduce_sum_f32s(sums[r]);
-        for (&x, &w) in rest.iter().zip(rests[r]) {
-            sum += x * w;
+    for t in 0..T {
+        for r in 0..R {
+            let mut sum = simd.reduce_sum_f32s(sums[t][r]);
+            for (&x, &w) in tails[t].iter().zip(rests[r]) {
+                sum += x * w;
+            }
+            thin[t * rank + r] = factor * sum;
         }
-        thin[r] = factor * sum;
     }
 }
 
@@ -95,38 +123,61 @@ impl WithSimd for Expand<'_> {
         let width = w.len() / rank;
         for (first, group) in groups(rank) {
             let w = &w[first * width..][..group * width];
-            for (wide, thin) in wide.chunks_exact_mut(width).zip(thin.chunks_exact(rank)) {
-                let thin = &thin[first..first + group];
-                match group {
-                    8 => expand_row::<S, 8>(simd, wide, thin, w, factor),
-                    4 => expand_row::<S, 4>(simd, wide, thin, w, factor),
-                    2 => expand_row::<S, 2>(simd, wide, thin, w, factor),
-                    _ => expand_row::<S, 1>(simd, wide, thin, w, factor),
+            for (wide, thin) in wide.chunks_mut(TOKENS * width).zip(thin.chunks(TOKENS * rank)) {
+                let thin = &thin[first..];
+                if wide.len() == TOKENS * width {
+                    by_group!(group, expand_rows, TOKENS; simd, wide, thin, w, rank, factor);
+                } else {
+                    by_group!(group, expand_rows, 1; simd, wide, thin, w, rank, factor);
                 }
             }
         }
     }
 }
 
+/// As [`reduce_rows`].
 #[inline(always)]
-fn expand_row<S: Simd, const R: usize>(simd: S, wide: &mut [f32], thin: &[f32], w: &[f32], factor: f32) {
-    let (rows, rests) = registers::<S, R>(w, wide.len());
-    let (wide, rest) = S::as_mut_simd_f32s(wide);
-    let rows = cut(&rows, wide.len());
-    let mut scaled = [simd.splat_f32s(0.0); R];
-    for r in 0..R {
-        scaled[r] = simd.splat_f32s(factor * thin[r]);
-    }
-    for (index, y) in wide.iter_mut().enumerate() {
-        let mut sum = *y;
+fn expand_rows<S: Simd, const R: usize, const T: usize>(
+    simd: S,
+    wide: &mut [f32],
+    thin: &[f32],
+    w: &[f32],
+    rank: usize,
+    factor: f32,
+) {
+    let width = w.len() / R;
+    let (rows, rests) = registers::<S, R>(w, width);
+    let length = width / (size_of::<S::f32s>() / size_of::<f32>());
+    let rows = cut(&rows, length);
+    let mut scaled = [[simd.splat_f32s(0.0); R]; T];
+    let (mut lines, mut tails): ([&mut [S::f32s]; T], [&mut [f32]; T]) =
+        ([(); T].map(|()| [].as_mut()), [(); T].map(|()| [].as_mut()));
+    for (t, wide) in wide.chunks_exact_mut(width).take(T).enumerate() {
+        let (line, tail) = S::as_mut_simd_f32s(wide);
+        (lines[t], tails[t]) = (&mut line[..length], tail);
         for r in 0..R {
-            sum = simd.mul_add_e_f32s(scaled[r], rows[r][index], sum);
+            scaled[t][r] = simd.splat_f32s(factor * thin[t * rank + r]);
         }
-        *y = sum;
     }
-    for (column, y) in rest.iter_mut().enumerate() {
+    for index in 0..length {
+        let mut sums = [simd.splat_f32s(0.0); T];
+        for t in 0..T {
+            sums[t] = lines[t][index];
+        }
         for r in 0..R {
-            *y += factor * thin[r] * rests[r][column];
+            for t in 0..T {
+                sums[t] = simd.mul_add_e_f32s(scaled[t][r], rows[r][index], sums[t]);
+            }
+        }
+        for t in 0..T {
+            lines[t][index] = sums[t];
+        }
+    }
+    for t in 0..T {
+        for (column, y) in tails[t].iter_mut().enumerate() {
+            for r in 0..R {
+                *y += factor * thin[t * rank + r] * rests[r][column];
+            }
         }
     }
 }
@@ -149,12 +200,7 @@ impl WithSimd for Outer<'_> {
         for (first, group) in groups(rank) {
             let out = &mut out[first * width..][..group * width];
             let thin = thin.get(first..).unwrap_or_default();
-            match group {
-                8 => outer_group::<S, 8>(simd, out, thin, wide, rank, factor),
-                4 => outer_group::<S, 4>(simd, out, thin, wide, rank, factor),
-                2 => outer_group::<S, 2>(simd, out, thin, wide, rank, factor),
-                _ => outer_group::<S, 1>(simd, out, thin, wide, rank, factor),
-            }
+            by_group!(group, outer_group; simd, out, thin, wide, rank, factor);
         }
     }
 }
@@ -266,7 +312,7 @@ mod tests {
     fn thin_products_equal_the_plain_sums() {
         for rank in [1, 2, 3, 4, 7, 8, 9, 16, 21] {
             for width in [1, 15, 16, 17, 31, 32, 33, 70] {
-                for rows in [0, 1, 2, 5] {
+                for rows in [0, 1, 2, 5, 6] {
                     let (w, wide, thin) = (numbers(rank * width, 1), numbers(rows * width, 2), numbers(rows * rank, 3));
                     let mut reduced = vec![f32::NAN; rows * rank];
                     reduce(&mut reduced, &wide, &w, rank, 0.5);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every operation equals its composed form in [`crate::composed`] in value and gradient
 //! (tests hold it to that and to finite differences). Frozen weights have no gradient here: there is
-//! no code that could compute one. `unsafe` is confined to `matmul` and `tile`.
+//! no code that could compute one. `unsafe` is confined to `matmul`, `tile` and `unpacked`.
 //!
 //! Layout: activations are row-major `[tokens, width]`, the sequences of a batch one behind the other
 //! without padding ([`Ragged`]). Queries, keys and values are head-major inside each sequence,
@@ -13,15 +13,15 @@ mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod frozen;
-pub mod geglu;
+pub mod glu;
 pub mod lora;
 mod low_rank;
 pub mod matmul;
 pub mod quantised;
 pub mod rms_norm;
 pub mod rope;
-pub mod swiglu;
 mod tile;
+mod unpacked;
 
 /// Where each sequence of a batch lies among the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -125,11 +125,13 @@ impl Tile<'_> {
         let mut sums = [[_mm512_setzero_ps(); 3]; R];
         // SAFETY: the caller's promise: all offsets below are smaller than the sizes that it checked.
         unsafe {
-            let (a, mut b) = (self.a.words.as_ptr(), self.b.as_ptr());
+            // one address for each row: to compute it anew would take as many instructions as the arithmetic
+            let rows: [*const u32; R] = std::array::from_fn(|row| self.a.words.as_ptr().add(row * self.a.stride));
+            let mut b = self.b.as_ptr();
             for pair in 0..self.pairs {
                 let right: [__m512bh; 3] = [0, 1, 2].map(|part| transmute(_mm512_loadu_si512(b.add(16 * part).cast())));
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let word = a.add(row * self.a.stride + pair).read().cast_signed();
+                for (sums, row) in sums.iter_mut().zip(&rows) {
+                    let word = row.add(pair).read().cast_signed();
                     let left: __m512bh = transmute(_mm512_set1_epi32(word));
                     for (sum, &right) in sums.iter_mut().zip(&right) {
                         *sum = _mm512_dpbf16_ps(*sum, left, right);

@@ -2,11 +2,11 @@
 
 use candle_core::{Device, Tensor, Var};
 use cloister_model::composed::ops;
-use cloister_model::family::RopeScaling;
+use cloister_model::family::{Activation, RopeScaling};
 use cloister_model::kernels::attention::{self, Heads, Saved};
 use cloister_model::kernels::cross_entropy::{self, Goal};
 use cloister_model::kernels::matmul::Into;
-use cloister_model::kernels::{Ragged, geglu, lora, rms_norm, rope, swiglu};
+use cloister_model::kernels::{Ragged, glu, lora, rms_norm, rope};
 use cloister_model::{Frozen, Lora, LoraSpec, Precision, Slot, Target};
 
 use crate::support::{Random, assert_close, finite_difference};
@@ -98,56 +98,37 @@ fn rms_norm_equals_the_composed_form() {
 }
 
 #[test]
-fn swiglu_equals_the_composed_form() {
-    let mut random = Random::new(3);
-    let (gate, up, da) = (random.normal(100), random.normal(100), random.normal(100));
-    let run = |gate: &[f32], up: &[f32]| {
-        let mut a = vec![0.0; 100];
-        swiglu::forward(&mut a, gate, up);
-        a
-    };
-    let (mut d_gate, mut d_up) = (gate.clone(), up.clone());
-    swiglu::backward(&mut d_gate, &mut d_up, &da);
-    let tensor = |v: &[f32]| Tensor::from_slice(v, 100, &CPU).unwrap();
-    let (value, by_gate) = tape(&gate, &[100], &da, |g| ops::swiglu(g, &tensor(&up)).unwrap());
-    let (_, by_up) = tape(&up, &[100], &da, |u| ops::swiglu(&tensor(&gate), u).unwrap());
-    assert_close(&run(&gate, &up), &value, 1e-5);
-    assert_close(&d_gate, &by_gate, 1e-5);
-    assert_close(&d_up, &by_up, 1e-5);
-    finite_difference(&gate, &d_gate, 1e-2, |gate| weighted(&run(gate, &up), &da));
-    finite_difference(&up, &d_up, 1e-2, |up| weighted(&run(&gate, up), &da));
-}
-
-#[test]
-fn geglu_equals_the_composed_form() {
-    let mut random = Random::new(9);
-    let (gate, up, da) = (random.scaled(100, 2.0), random.normal(100), random.normal(100));
-    let run = |gate: &[f32], up: &[f32]| {
-        let mut a = vec![0.0; 100];
-        geglu::forward(&mut a, gate, up);
-        a
-    };
-    let (mut d_gate, mut d_up) = (gate.clone(), up.clone());
-    geglu::backward(&mut d_gate, &mut d_up, &da);
-    let tensor = |v: &[f32]| Tensor::from_slice(v, 100, &CPU).unwrap();
-    let (value, by_gate) = tape(&gate, &[100], &da, |g| ops::geglu(g, &tensor(&up)).unwrap());
-    let (_, by_up) = tape(&up, &[100], &da, |u| ops::geglu(&tensor(&gate), u).unwrap());
-    assert_close(&run(&gate, &up), &value, 1e-5);
-    assert_close(&d_gate, &by_gate, 1e-5);
-    assert_close(&d_up, &by_up, 1e-5);
-    finite_difference(&gate, &d_gate, 1e-2, |gate| weighted(&run(gate, &up), &da));
-    finite_difference(&up, &d_up, 1e-2, |up| weighted(&run(&gate, up), &da));
+fn gated_units_equal_the_composed_form() {
+    for (function, scale, seed) in [(Activation::Silu, 1.0, 3), (Activation::GeluTanh, 2.0, 9)] {
+        let mut random = Random::new(seed);
+        let (gate, up, da) = (random.scaled(100, scale), random.normal(100), random.normal(100));
+        let run = |gate: &[f32], up: &[f32]| {
+            let mut a = vec![0.0; 100];
+            glu::forward(function, &mut a, gate, up);
+            a
+        };
+        let (mut d_gate, mut d_up) = (gate.clone(), up.clone());
+        glu::backward(function, &mut d_gate, &mut d_up, &da);
+        let tensor = |v: &[f32]| Tensor::from_slice(v, 100, &CPU).unwrap();
+        let (value, by_gate) = tape(&gate, &[100], &da, |g| ops::glu(function, g, &tensor(&up)).unwrap());
+        let (_, by_up) = tape(&up, &[100], &da, |u| ops::glu(function, &tensor(&gate), u).unwrap());
+        assert_close(&run(&gate, &up), &value, 1e-5);
+        assert_close(&d_gate, &by_gate, 1e-5);
+        assert_close(&d_up, &by_up, 1e-5);
+        finite_difference(&gate, &d_gate, 1e-2, |gate| weighted(&run(gate, &up), &da));
+        finite_difference(&up, &d_up, 1e-2, |up| weighted(&run(&gate, up), &da));
+    }
 }
 
 /// Far from zero the gate is the identity or nothing, and its slope one or zero.
 #[test]
-fn geglu_is_finite_far_from_zero() {
+fn gelu_is_finite_far_from_zero() {
     let gate = [-1e6, -40.0, -12.0, 0.0, 12.0, 40.0, 1e6];
     let mut a = [0.0; 7];
-    geglu::forward(&mut a, &gate, &[1.0; 7]);
+    glu::forward(Activation::GeluTanh, &mut a, &gate, &[1.0; 7]);
     assert_close(&a, &[0.0, 0.0, 0.0, 0.0, 12.0, 40.0, 1e6], 1e-12);
     let (mut d_gate, mut d_up) = (gate, [1.0; 7]);
-    geglu::backward(&mut d_gate, &mut d_up, &[1.0; 7]);
+    glu::backward(Activation::GeluTanh, &mut d_gate, &mut d_up, &[1.0; 7]);
     assert_close(&d_gate, &[0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0], 1e-6);
 }
 

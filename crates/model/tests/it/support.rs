@@ -76,13 +76,14 @@ pub fn tiny_config(tied: bool) -> DecoderConfig {
     }
 }
 
-/// Random weights of that shape.
+/// Random weights of that shape, the smaller the wider: activations keep their size.
 pub fn tiny_weights(config: &DecoderConfig, seed: u64, precision: Precision) -> Weights {
     let mut random = Random::new(seed);
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let (query, kv) = (config.query_width(), config.kv_width());
     let matrix = |random: &mut Random, output, input, size| {
-        Frozen::new(&random.scaled(output * input, size), output, input, precision)
+        let width = (24.0 / input as f32).sqrt();
+        Frozen::new(&random.scaled(output * input, size * width), output, input, precision)
     };
     let gain = |random: &mut Random, size| random.scaled(size, 0.1).iter().map(|v| 1.0 + v).collect::<Vec<f32>>();
     let layers = (0..config.layers)
