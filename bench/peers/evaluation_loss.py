@@ -28,6 +28,7 @@ RECORDS, PUBLIC = ROOT / "examples" / "tickets.jsonl", ROOT / "examples" / "eval
 RESULTS = common.HERE.parent / "results"
 SIDES = ("f32", "bf16", "opacus")
 EPSILON = 8
+RECIPE = ("targets", "rank", "alpha", "learning_rate", "schedule", "warmup_steps")
 PASS_TOKENS = 1024
 
 
@@ -66,7 +67,7 @@ def ours(arguments, base, precision):
         evidence = json.loads((out / "evidence.json").read_text(encoding="utf-8"))
     facts = {name: evidence["utility"][name] for name in ("base_nats_per_token", "tuned_nats_per_token", "tokens")}
     plan = {name: evidence["privacy"][name] for name in ("q", "steps", "sigma", "clip_norm", "denominator", "units")}
-    recipe = {name: evidence["training"][name] for name in ("targets", "rank", "alpha", "learning_rate")}
+    recipe = {name: evidence["training"][name] for name in RECIPE}
     return facts | {"plan": plan | recipe}
 
 
@@ -113,7 +114,9 @@ def peer(arguments, base, runs):
         expected_batch_size=plan["denominator"],
     )
     sampler = UniformWithReplacementSampler(num_samples=len(private), sample_rate=plan["q"], steps=plan["steps"])
-    for drawn in sampler:
+    for step, drawn in enumerate(sampler):
+        for group in optimizer.param_groups:
+            group["lr"] = plan["learning_rate"] * share(plan, step)
         passes = list(micro_batches([private[index] for index in drawn]))
         for number, examples in enumerate(passes, 1):
             optimizer.signal_skip_step(do_skip=number < len(passes))
@@ -123,6 +126,12 @@ def peer(arguments, base, runs):
             optimizer.zero_grad(set_to_none=True)
     after, _ = evaluate(model.eval(), public)
     return {"base_nats_per_token": before, "tuned_nats_per_token": after, "tokens": tokens, "base": arguments.peer_precision}
+
+
+def share(plan, step):
+    """The part of the full rate in a step, counted from 0."""
+    assert plan["warmup_steps"] == 0 and plan["schedule"] in ("constant", "linear"), "a schedule that the peer has not"
+    return 1 - step / plan["steps"] if plan["schedule"] == "linear" else 1.0
 
 
 def records(path):

@@ -63,7 +63,7 @@ pub struct Settings {
     /// Learning rate
     #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: Option<f64>,
-    /// How the rate goes over the steps: `constant`, `linear` or `cosine`
+    /// How the rate goes over the steps: `linear` (falling, the default), `constant` or `cosine`
     #[arg(long, env = "CLOISTER_SCHEDULE", value_name = "FORM", hide_env = true, hide_possible_values = true)]
     pub schedule: Option<Schedule>,
     /// Steps in which the rate rises before the first at the full rate
@@ -154,12 +154,13 @@ pub enum Unit {
 }
 
 /// The form of the learning rate after warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     /// The full rate to the end
     Constant,
     /// Falling in equal steps
+    #[default]
     Linear,
     /// Falling along half a cosine
     Cosine,

@@ -26,16 +26,16 @@ use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Passes, Ready, 
 
 /// Longest example unless the user or the base's context says less.
 const MAX_TOKENS: usize = 512;
-/// Share of the data in a planned batch, and the largest planned batch: few steps with large batches learn most
-/// per unit of privacy (measured in docs/recipe.md).
-const BATCH_SHARE: f64 = 0.05;
+/// Share of the data in a planned batch, the largest planned batch, and steps: what learns most from the passes over the
+/// data that a run has time for (measured in docs/recipe.md).
+const BATCH_SHARE: f64 = 0.025;
 const LARGEST_BATCH: f64 = 1024.0;
-const STEPS: usize = 8;
+const STEPS: usize = 16;
 const CLIP_NORM: f64 = 0.5;
 const RANK: usize = 8;
 /// Fewer trained parameters take a higher rate under the same noise.
-const RATE_FEW: f64 = 8e-3;
-const RATE_MANY: f64 = 2e-3;
+const RATE_FEW: f64 = 2.4e-2;
+const RATE_MANY: f64 = 6e-3;
 /// Records of one subject in one draw.
 const SUBJECT_CAP: u32 = 8;
 /// Above this the literature speaks of a weak guarantee, or none (Ponomareva et al. 2023, "How to DP-fy ML").
@@ -159,7 +159,7 @@ impl Flags {
             let message = format!("{warmup} of warm-up leave none of {steps} at the full rate");
             return Err(Usage::new(message, "lower --warmup, or raise --steps").into());
         }
-        let decay = match self.settings.schedule.unwrap_or(config::Schedule::Constant) {
+        let decay = match self.settings.schedule.unwrap_or_default() {
             config::Schedule::Constant => Decay::Constant,
             config::Schedule::Linear => Decay::Linear,
             config::Schedule::Cosine => Decay::Cosine,

@@ -92,7 +92,7 @@ fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     refused(&place, with(&tiny, &but(4, "160")), 2, "made with another number of steps (150, now 160)", other);
     refused(&place, with(&tiny, &but(6, "public2.jsonl")), 2, "made with another evaluation file", other);
     let rate = [&same[..], &["--learning-rate", "0.001"]].concat();
-    refused(&place, with(&tiny, &rate), 2, "made with another learning rate (0.008, now 0.001)", other);
+    refused(&place, with(&tiny, &rate), 2, "made with another learning rate (0.024, now 0.001)", other);
     let rank = [&same[..], &["--rank", "4"]].concat();
     refused(&place, with(&tiny, &rank), 2, "made with another rank (8, now 4)", other);
     let precision = [&same[..], &["--base-precision", "q8"]].concat();

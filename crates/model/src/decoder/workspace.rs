@@ -173,7 +173,9 @@ impl Workspace {
         };
         let scratch = (2 + branch) * hidden + 4 * query + 4 * kv + 2 * inner;
         let ends = 6 * hidden;
-        4 * (rows * (tapes + scratch + ends) + cross_entropy::CHUNK.min(rows) * config.vocab_size)
+        // four bytes each, and two for their rounding with a base in half precision or less
+        let logits = 6 * cross_entropy::CHUNK.min(rows) * config.vocab_size;
+        4 * rows * (tapes + scratch + ends) + logits
     }
 }
 

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::elementwise::dispatch;
 use super::matmul::Into;
 use super::tile::{COLUMNS, ROWS, Rows, high, low, multiply};
+use super::transpose::transpose;
 
 /// Outputs that the backward repacks at a time, a multiple of [`COLUMNS`]: with 576 inputs 2.3 MB, which stays in the cache.
 pub(super) const BLOCK: usize = 42 * COLUMNS;
@@ -103,23 +104,9 @@ impl Panels {
             let count = (COLUMNS / 2).min(pairs - from);
             let lines = packed.chunks_mut(COLUMNS / 2 * COLUMNS);
             for (lines, source) in lines.zip(source.chunks_exact(pairs * COLUMNS)) {
-                dispatch(
-                    #[inline(always)]
-                    || transpose(lines, &source[from * COLUMNS..][..count * COLUMNS]),
-                );
+                transpose(lines, &source[from * COLUMNS..][..count * COLUMNS]);
             }
         });
-    }
-}
-
-/// `[pair of inputs][output]` to `[pair of outputs][input]`, one panel of each.
-#[inline(always)]
-pub(super) fn transpose(lines: &mut [u32], source: &[u32]) {
-    for (pair, outputs) in source.as_chunks::<COLUMNS>().0.iter().enumerate() {
-        for (line, two) in lines.as_chunks_mut::<COLUMNS>().0.iter_mut().zip(outputs.as_chunks::<2>().0) {
-            line[2 * pair] = (two[0] & 0xffff) | (two[1] << 16);
-            line[2 * pair + 1] = (two[0] >> 16) | (two[1] & 0xffff_0000);
-        }
     }
 }
 

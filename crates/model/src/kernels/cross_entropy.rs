@@ -8,8 +8,8 @@ use super::elementwise::{dispatch, exp_shifted, max};
 use super::frozen::Frozen;
 use super::matmul::Into;
 
-/// Rows whose logits are held at once: `256 * 49152 * 4` bytes are 48 MiB. Fewer rows would read the head more often.
-pub(crate) const CHUNK: usize = 256;
+/// Rows whose logits are held at once: `512 * 49152 * 4` bytes are 96 MiB. Fewer rows would read the head more often.
+pub(crate) const CHUNK: usize = 512;
 
 /// One row that has a target.
 #[derive(Debug, Clone, Copy, PartialEq)]

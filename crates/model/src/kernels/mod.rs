@@ -2,7 +2,7 @@
 //!
 //! Invariant: every operation equals its composed form in [`crate::composed`] in value and gradient
 //! (tests hold it to that and to finite differences). Frozen weights have no gradient here: there is
-//! no code that could compute one. `unsafe` is confined to `matmul`, `tile` and `unpacked`.
+//! no code that could compute one. `unsafe` is confined to `matmul`, `tile`, `transpose` and `unpacked`.
 //!
 //! Layout: activations are row-major `[tokens, width]`, the sequences of a batch one behind the other
 //! without padding ([`Ragged`]). Queries, keys and values are head-major inside each sequence,
@@ -21,6 +21,7 @@ pub mod quantised;
 pub mod rms_norm;
 pub mod rope;
 mod tile;
+mod transpose;
 mod unpacked;
 
 /// Where each sequence of a batch lies among the rows.

@@ -15,10 +15,11 @@ use half::f16;
 use rayon::prelude::*;
 
 use self::block::{BLOCK, Block};
-use super::bf16::{self, PACKED, Pairs, by_rows, transpose};
+use super::bf16::{self, PACKED, Pairs, by_rows};
 use super::elementwise::dispatch;
 use super::matmul::Into;
 use super::tile::{COLUMNS, multiply, multiply_columns};
+use super::transpose::transpose;
 
 /// Pairs of inputs in a block.
 const PAIRS: usize = BLOCK / 2;
@@ -190,10 +191,7 @@ impl Quantised {
         let source = &mut source[..count * COLUMNS];
         for (panel, lines) in panels.zip(words.chunks_mut(COLUMNS / 2 * COLUMNS)) {
             self.widen(panel, from..from + count, source);
-            dispatch(
-                #[inline(always)]
-                || transpose(lines, source),
-            );
+            transpose(lines, source);
         }
     }
 
