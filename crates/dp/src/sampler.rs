@@ -1,8 +1,7 @@
 //! Owns sampling: which units take part in a step.
 //!
 //! Invariant: this is the sampler that the plan accounts for. *Poisson*: every unit is drawn independently with
-//! probability at most `q`, with the same work whether it is drawn or not, and the batch may be of any size, also
-//! empty (Mironov et al. 2019, section 3). *Truncated Poisson*: the same, and a batch of more than `cap` units is cut to
+//! probability at most `q`, and the batch may be of any size, also empty (Mironov et al. 2019, section 3). *Truncated Poisson*: the same, and a batch of more than `cap` units is cut to
 //! `cap` of them, every choice being equally likely (arXiv 2508.15089). *Shuffled*: every unit is drawn exactly once per
 //! pass, in an order that is uniform and fresh for every pass; no amplification is claimed for it.
 

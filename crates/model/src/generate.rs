@@ -90,7 +90,7 @@ impl Chooser {
     }
 
     fn choose(&mut self, logits: &[f32]) -> Result<u32> {
-        if logits.iter().any(|value| value.is_nan()) {
+        if !logits.iter().all(|value| value.is_finite()) {
             return Err(Error::NonFinite("a logit"));
         }
         match self.choice {

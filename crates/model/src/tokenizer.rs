@@ -59,6 +59,9 @@ impl Tokenizer {
         parsed.insert("truncation".into(), Value::Null);
         if let Some(processor) = parsed.get_mut("post_processor") {
             keep_offsets_whole(processor);
+            if !frames_are_whole(processor) {
+                return Err(Error::Tokenizer("the post-processor names what it does not have".into()));
+            }
         }
         let parsed = Value::Object(parsed);
         let inner = tokenizers::Tokenizer::from_bytes(parsed.to_string()).map_err(failed)?;
@@ -241,6 +244,19 @@ fn keep_offsets_whole(processor: &mut Value) {
     }
 }
 
+/// Whether every frame around a text (`TemplateProcessing`) names its own special tokens and, around one text, one text: the
+/// library does not check what it reads, and ends the process where a name is missing.
+fn frames_are_whole(processor: &Value) -> bool {
+    let parts = processor.get("processors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let known = |id: &Value| id.as_str().is_some_and(|id| processor["special_tokens"].get(id).is_some());
+    let pieces = |name: &str| processor.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let whole = |piece: &Value| piece.get("SpecialToken").is_none_or(|token| known(&token["id"]));
+    let second = |piece: &Value| piece.get("Sequence").is_some_and(|sequence| sequence["id"] == "B");
+    pieces("single").iter().all(|piece| whole(piece) && !second(piece))
+        && pieces("pair").iter().all(whole)
+        && parts.iter().all(frames_are_whole)
+}
+
 /// The library's reason could quote the text.
 fn unencodable() -> Error {
     Error::Tokenizer("cannot encode the text".into())
@@ -248,4 +264,27 @@ fn unencodable() -> Error {
 
 fn failed(error: tokenizers::Error) -> Error {
     Error::Tokenizer(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_frame_has_all_that_it_names() {
+        let template = |single: Value, special: Value| json!({"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": special});
+        let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+        let token = json!({"SpecialToken": {"id": "<s>", "type_id": 0}});
+        let known = json!({"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}});
+        let whole = template(json!([token, text]), known.clone());
+        assert!(frames_are_whole(&whole) && frames_are_whole(&Value::Null));
+        for broken in [
+            template(json!([token, text]), json!({})),
+            template(json!([{"Sequence": {"id": "B", "type_id": 0}}]), known),
+        ] {
+            assert!(!frames_are_whole(&broken));
+            assert!(!frames_are_whole(&json!({"type": "Sequence", "processors": [whole, broken]})));
+        }
+    }
 }

@@ -30,6 +30,6 @@ pub mod replace;
 
 pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
 pub use error::{Error, Result};
-pub use protect::{ProtectReport, ScanReport, protect, scan};
-pub use records::{Body, Columns, Dataset, Finding, Problem, Record, Role, Shape, Turn, read, read_from};
+pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
+pub use records::{Body, Columns, Dataset, Finding, Place, Problem, Record, Role, Shape, Turn, read, read_from};
 pub use replace::{Originals, Profile, ReplaceContext, Replaced, Replacer, Scope, SurrogateKey};

@@ -59,8 +59,10 @@ pub struct ProtectReport {
     pub found: BTreeMap<Label, usize>,
     /// Those of them that were replaced, by label.
     pub replaced: BTreeMap<Label, usize>,
-    /// What the last scan of the output still finds outside our replacements.
+    /// What the last scan of the output still finds outside our replacements, and in names of members.
     pub residual: BTreeMap<Label, usize>,
+    /// Different names of members (keys of JSON objects) that hold personal data: they are kept as they are.
+    pub personal_names: usize,
 }
 
 impl ProtectReport {
@@ -107,7 +109,11 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
         found: BTreeMap::new(),
         replaced: BTreeMap::new(),
         residual: BTreeMap::new(),
+        personal_names: 0,
     };
+    let in_names = spans_in_names(dataset, detector);
+    report.personal_names = in_names.len();
+    count(&mut report.residual, in_names.iter().flatten());
     let mut originals = Originals::default();
     let mut all_spans = Vec::with_capacity(dataset.records.len());
     for record in &dataset.records {
@@ -132,6 +138,23 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report
 }
 
+/// What each different name of a member holds that is personal. Names with a dot look like hosts, so addresses of the web do
+/// not count.
+pub fn spans_in_names(dataset: &Dataset, detector: &Detector) -> Vec<Vec<Span>> {
+    let mut names = BTreeSet::new();
+    for record in &dataset.records {
+        record.member_names(|name| {
+            names.insert(name);
+        });
+    }
+    let personal = |name: &str| {
+        let mut spans = detector.detect(name);
+        spans.retain(|span| span.label != Label::URL);
+        spans
+    };
+    names.into_iter().map(personal).filter(|spans| !spans.is_empty()).collect()
+}
+
 /// Replaces `found` in the texts of a record, then what new scans find; true if anything changed.
 fn protect_record(
     record: &mut Record,
@@ -149,7 +172,7 @@ fn protect_record(
             return changed;
         }
         let mut field = 0;
-        record.map_text(|_, text| {
+        record.map_text(|text| {
             let replaced = replacer.replace(&context, text, &found[field]);
             for (label, n) in replaced.counts.iter().filter(|_| round == 0) {
                 *report.replaced.entry(*label).or_default() += n;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::config::{ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::words::counted;
 use super::{Exit, input};
 use crate::files::{Keep, WholeFile};
 use crate::interrupt;
@@ -107,10 +108,21 @@ fn tell(console: &Console, report: &ProtectReport, residual: usize) {
     if report.subjects > 0 {
         console.say(format_args!("{} subjects are now pseudonyms", report.subjects));
     }
+    if report.personal_names > 0 {
+        warn_of_names(console, report.personal_names);
+    }
     if residual > 0 {
         let refused = console.ink(Ink::Red, "residual:");
         console.say(format_args!(
             "{refused} the detector still finds {residual} in the result; look at it before it is used"
         ));
     }
+}
+
+/// Says that names of members hold personal data, and not which: they are what someone wrote.
+pub(super) fn warn_of_names(console: &Console, count: usize) {
+    console.warn(format_args!(
+        "{} of JSON objects with personal data in it: names are never replaced, rename them",
+        counted(count, "member name")
+    ));
 }

@@ -142,6 +142,9 @@ impl Args {
             counted(protection.replaced.values().sum(), "item"),
             protection.residual_total()
         ));
+        if protection.personal_names > 0 {
+            super::protect::warn_of_names(console, protection.personal_names);
+        }
         let prepared = match draft.prepare(console, &self.flags.settings, &dataset, ready) {
             Ok(prepared) => prepared,
             Err(error) => {

@@ -159,6 +159,9 @@ fn tell(console: &Console, summary: &Summary, score: Option<&Score>, seconds: f6
             "{count} more in the column {field}, which the spans leave out; `protect` replaces them"
         ));
     }
+    if summary.personal_names > 0 {
+        super::protect::warn_of_names(console, summary.personal_names);
+    }
     if let Some(score) = score {
         tell_score(console, score);
     }

@@ -4,7 +4,7 @@
 //! a span as right if it overlaps any gold span so. Only records that the gold file names are scored, and precision
 //! only counts labels that the gold file uses: what nobody labelled cannot be right or wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::BufRead;
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub enum Error {
 pub struct Gold {
     records: BTreeMap<String, Vec<GoldSpan>>,
     tally: BTreeMap<String, Tally>,
-    seen: usize,
+    seen: HashSet<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,13 +138,15 @@ impl Gold {
         }
         let labels = records.values().flatten().map(|span: &GoldSpan| span.label.clone());
         let tally = labels.map(|label| (label, Tally::default())).collect();
-        Ok(Gold { records, tally, seen: 0 })
+        Ok(Gold { records, tally, seen: HashSet::new() })
     }
 
     /// Compares the spans of one record.
     pub fn compare(&mut self, scanned: &RecordSpans) {
         let Some(gold) = self.records.get(&scanned.id) else { return };
-        self.seen += 1;
+        if !self.seen.insert(scanned.id.clone()) {
+            return; // a second record of that name: the gold file has spans for one
+        }
         for wanted in gold {
             let tally = self.tally.entry(wanted.label.clone()).or_default();
             let overlapping = || scanned.spans.iter().filter(|span| wanted.overlaps(span));
@@ -184,8 +186,8 @@ impl Gold {
         };
         Score {
             criterion: "overlap with the same label in the same field",
-            records: self.seen,
-            records_not_scanned: self.records.len() - self.seen.min(self.records.len()),
+            records: self.seen.len(),
+            records_not_scanned: self.records.len() - self.seen.len(),
             recall: share(sum(|tally| tally.found), gold),
             recall_any_label: share(sum(|tally| tally.found_as_any), gold),
             precision: share(sum(|tally| tally.right), sum(|tally| tally.spans)),

@@ -9,7 +9,7 @@ mod gold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use cloister_text::{Columns, Dataset, Detector, Record, Shape, Span, code_points};
+use cloister_text::{Columns, Dataset, Detector, Place, Record, Shape, Span, code_points};
 use serde::Serialize;
 
 use crate::progress::Progress;
@@ -69,9 +69,13 @@ pub struct Summary {
     pub spans: usize,
     /// Spans and records by label.
     pub by_label: BTreeMap<&'static str, Count>,
-    /// Spans in columns beside the text of plain-text data, by JSON pointer; they are in no other count.
+    /// Spans in columns beside the text of plain-text data, by column; they are in no other count. Columns whose name is not
+    /// a plain word are one, `/…`: a name may be what a person wrote.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub in_other_columns: BTreeMap<String, usize>,
+    /// Different names of members (keys of JSON objects) that hold personal data, which nothing replaces.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub personal_names: usize,
 }
 
 /// How often a label was found.
@@ -99,11 +103,12 @@ pub fn scan<E: From<crate::Error>>(
     progress: &mut Progress,
     mut sink: impl FnMut(RecordSpans) -> Result<(), E>,
 ) -> Result<Summary, E> {
-    let mut summary = Summary::default();
-    let main = (dataset.shape == Shape::Text).then(|| pointer(columns.text.as_deref().unwrap_or("text")));
+    let personal_names = cloister_text::spans_in_names(dataset, detector).len();
+    let mut summary = Summary { personal_names, ..Summary::default() };
+    let main = (dataset.shape == Shape::Text).then(|| columns.text.as_deref().unwrap_or("text"));
     for chunk in dataset.records.chunks(CHUNK_RECORDS) {
         interrupt::check()?;
-        for scanned in parallel::map(chunk, |record| scan_record(record, main.as_deref(), detector, report)) {
+        for scanned in parallel::map(chunk, |record| scan_record(record, main, detector, report)) {
             summary.add(&scanned);
             sink(scanned.line)?;
         }
@@ -120,10 +125,10 @@ pub fn write_line(out: &mut impl Write, line: &RecordSpans) -> std::io::Result<(
 
 /// `main` is the only column whose spans are reported, if there is such a column.
 fn scan_record(record: &Record, main: Option<&str>, detector: &Detector, report: Report) -> Scanned {
-    let is_reported = |field: &str| main.is_none_or(|main| field == main);
-    let (texts, others): (Vec<_>, Vec<_>) = record.fields().partition(|(field, _)| is_reported(field));
+    let is_reported = |place: &Place<'_>| main.is_none_or(|main| place.top() == (main, true));
+    let (texts, others): (Vec<_>, Vec<_>) = record.fields().partition(|(place, _)| is_reported(place));
     let mut spans = Vec::new();
-    for ((field, text), found) in texts.iter().zip(spans_of(&texts, detector, report)) {
+    for ((place, text), found) in texts.iter().zip(spans_of(&texts, detector, report)) {
         let points = code_points(text, &found);
         spans.extend(found.iter().zip(points).map(|(span, (start, end))| SpanLine {
             start,
@@ -131,18 +136,18 @@ fn scan_record(record: &Record, main: Option<&str>, detector: &Detector, report:
             label: span.label.0,
             score: (f64::from(span.score) * 1e4).round() / 1e4,
             kind: span.kind,
-            field: main.is_none().then(|| field.clone()),
+            field: main.is_none().then(|| place.to_string()),
         }));
     }
     let elsewhere = others.iter().zip(spans_of(&others, detector, report));
     Scanned {
-        in_other_columns: elsewhere.flat_map(|((field, _), found)| vec![field.clone(); found.len()]).collect(),
+        in_other_columns: elsewhere.flat_map(|((place, _), found)| vec![column(place); found.len()]).collect(),
         text_bytes: texts.iter().map(|(_, text)| text.len()).sum(),
         line: RecordSpans { id: record.id.clone(), spans },
     }
 }
 
-fn spans_of(texts: &[(String, &str)], detector: &Detector, report: Report) -> Vec<Vec<Span>> {
+fn spans_of(texts: &[(Place<'_>, &str)], detector: &Detector, report: Report) -> Vec<Vec<Span>> {
     match report {
         Report::Found => {
             let document: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
@@ -152,9 +157,16 @@ fn spans_of(texts: &[(String, &str)], detector: &Detector, report: Report) -> Ve
     }
 }
 
-/// A column's name as a JSON pointer.
-fn pointer(column: &str) -> String {
-    format!("/{}", column.replace('~', "~0").replace('/', "~1"))
+/// The column in which a text lies, if its name is a plain word.
+fn column(place: &Place<'_>) -> String {
+    const LONGEST: usize = 40;
+    let (name, _) = place.top();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if name.len() <= LONGEST && name.bytes().all(plain) { format!("/{name}") } else { "/…".into() }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Summary {

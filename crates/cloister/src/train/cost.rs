@@ -59,7 +59,8 @@ pub fn estimate(
 
 /// Weights and activations: for systems that do not tell the peak.
 fn least(decoder: &Decoder, recipe: &Recipe, pass_tokens: usize) -> u64 {
-    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens, recipe.passes.activations)) as u64
+    let activations = recipe.passes.activations;
+    (decoder.weight_bytes() + Workspace::bytes(decoder.config(), pass_tokens, activations, decoder.rounds())) as u64
 }
 
 /// [`PROBE_EXAMPLES`] examples, `tokens` in all: a pass that cannot be split has few records, however long they are.
@@ -69,7 +70,7 @@ fn invented(decoder: &Decoder, tokens: usize) -> Vec<Example> {
     (0..PROBE_EXAMPLES)
         .map(|example| Example {
             tokens: (0..length).map(|position| ((example * 7919 + position * 104_729) % vocabulary) as u32).collect(),
-            is_target: (0..length).map(|position| 2 * position > length).collect(),
+            is_target: (0..length).map(|position| position > 0).collect(), // as in plain text: the most that can be
         })
         .collect()
 }

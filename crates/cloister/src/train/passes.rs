@@ -54,7 +54,9 @@ impl Passes {
         let mut least = u64::MAX;
         for activations in [Activations::Kept, Activations::Recomputed] {
             for tokens in [USUAL_TOKENS, USUAL_TOKENS / 2, USUAL_TOKENS / 4, longest] {
-                let activation_bytes = Workspace::bytes(decoder.config(), tokens.max(longest), activations) as u64;
+                let tokens_at_once = tokens.max(longest);
+                let activation_bytes =
+                    Workspace::bytes(decoder.config(), tokens_at_once, activations, decoder.rounds()) as u64;
                 let fixed = now + state + activation_bytes;
                 least = least.min((fixed + gradients).max(peak));
                 if peak <= budget && fixed + gradients <= usable {

@@ -58,6 +58,33 @@ fn other_columns_of_plain_text_are_counted_not_mixed_in() {
 }
 
 #[test]
+fn names_of_members_are_counted_and_never_repeated() {
+    let place = Place::new();
+    let person = format!("Anna Schmidt <{SECRET}>\u{1b}[2J");
+    place.file("in.jsonl", json!({"id": "a", "text": "hello", "contacts": {&person: SECRET}}).to_string());
+    let scan = place.run(["scan", "in.jsonl", "--json"]).exits(0);
+    assert_eq!(scan.document()["in_other_columns"], json!({"/contacts": 1}));
+    assert_eq!(scan.document()["personal_names"], 1);
+    place.file("odd.jsonl", json!({"id": "a", "text": "hello", &person: SECRET}).to_string());
+    let odd = place.run(["scan", "odd.jsonl", "--json"]).exits(0);
+    assert_eq!(odd.document()["in_other_columns"], json!({"/…": 1}));
+    let protect = place.run(["protect", "in.jsonl", "--out", "out.jsonl"]).exits(3);
+    assert!(protect.stderr.contains("1 member name of JSON objects with personal data in it"), "{}", protect.stderr);
+    for ran in [&scan, &odd, &protect] {
+        assert!(![&ran.stdout, &ran.stderr].iter().any(|shown| shown.contains("Schmidt") || shown.contains(SECRET)));
+    }
+}
+
+#[test]
+fn a_long_name_over_many_strings_costs_its_length_once() {
+    let place = Place::new();
+    let texts = vec!["a"; 40_000];
+    place.file("in.jsonl", json!({"id": "a", "text": "t", "k".repeat(40_000): texts}).to_string());
+    // spelled out for each string, the name would take 1.6 GB
+    place.run(["scan", "in.jsonl"]).exits(0);
+}
+
+#[test]
 fn order_is_kept_over_many_records() {
     let place = Place::new();
     let input: String = (0..1500)

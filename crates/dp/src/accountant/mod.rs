@@ -1,7 +1,8 @@
 //! Owns the accountants: from what was sampled and noised to an epsilon.
 //!
 //! Invariant: every number returned is an upper bound. Where a value leaves the range in which it can be computed,
-//! the answer is a looser bound or infinity, never something smaller than the truth.
+//! the answer is a looser bound or infinity, never something smaller than the truth. One term is an estimate and not a
+//! proven bound: the allowance for rounding in the Fourier transform (`pld/chain.rs`).
 //!
 //! A [`Phase`] is the Poisson-sampled Gaussian under add-remove or zero-out adjacency: `N(0, sigma²)` against
 //! `(1-q) N(0, sigma²) + q N(1, sigma²)`, both directions, composed adaptively. A [`Mechanism`] is a phase or another

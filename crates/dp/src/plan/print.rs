@@ -34,7 +34,7 @@ impl PrivacyPlan {
         line("clip norm", format!("{}", self.clip_norm));
         line("denominator", format!("{}", self.denominator));
         line("delta", format!("{:e}", self.delta));
-        // rounded up: what is shown must not promise more than what was computed
+        // rounded up, but for the last bits of the computation (1e-10): what is shown must not promise more
         let up = |epsilon: f64| (epsilon * 1e4 - 1e-6).ceil() / 1e4;
         let (epsilon, pld, rdp) = (up(self.epsilon), up(self.epsilon_pld), up(self.epsilon_rdp));
         line("epsilon", format!("{epsilon:.4} (PLD {pld:.4}, RDP {rdp:.4})"));

@@ -14,6 +14,8 @@ use crate::base::gguf::{Gguf, printable};
 use crate::error::{Error, Result};
 use crate::tokenizer::{SpecialTokens, Tokenizer};
 
+/// Longest token of a SentencePiece vocabulary.
+const LONGEST_TOKEN_BYTES: usize = 1024;
 /// Splits of Llama 3.
 const LLAMA3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// Splits of Qwen 2: as Llama 3, and every digit by itself.
@@ -133,6 +135,10 @@ fn sentence_piece(file: &Gguf<'_>, tokens: &[&str], vocabulary: Map<String, Valu
     let scores = file.numbers("tokenizer.ggml.scores")?.ok_or_else(|| file.problem("has no token scores"))?;
     if scores.len() != tokens.len() {
         return Err(Error::Tokenizer(format!("{} tokens and {} scores", tokens.len(), scores.len())));
+    }
+    // Every cut of a token is tried: the work grows with the square of its length.
+    if let Some(token) = tokens.iter().find(|token| token.len() > LONGEST_TOKEN_BYTES) {
+        return Err(Error::Tokenizer(format!("a token of {} bytes, the limit is {LONGEST_TOKEN_BYTES}", token.len())));
     }
     let prefix = file.flag("tokenizer.ggml.add_space_prefix")?.unwrap_or(true);
     let mut decoders = vec![

@@ -9,9 +9,9 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 /// Deepest nesting in JSON and in what a namespace holds.
 const DEPTH_LIMIT: usize = 32;
-/// Longest JSON text, and most values below one that a namespace holds.
+/// Longest JSON text, and most values that a namespace is ever given: each is looked at, outside the engine's count of steps.
 const JSON_BYTES: usize = 4 << 20;
-const NAMESPACE_VALUES: usize = 100_000;
+const NAMESPACE_VALUES: usize = 1_000_000;
 
 /// `json.dumps` as `transformers` calls it: keys in order, nothing escaped that need not be.
 pub(super) fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
@@ -155,15 +155,22 @@ fn civil_date(mut days: u64) -> (u64, u64, u64) {
 ///
 /// The engine's own lets a namespace hold itself, and printing that ends the process by stack overflow. This one
 /// takes only values that hold no namespace. Templates reach it by [`super::dialect::translate`].
-#[derive(Debug, Default)]
-pub(super) struct Namespace(Mutex<Vec<(Arc<str>, Value)>>);
+#[derive(Debug)]
+pub(super) struct Namespace(Mutex<Attributes>);
+
+#[derive(Debug)]
+struct Attributes {
+    values: Vec<(Arc<str>, Value)>,
+    /// Values that may still be given.
+    left: usize,
+}
 
 /// The method that sets an attribute; no template names it by chance.
 pub(super) const SET_ATTRIBUTE: &str = "set_namespace_attribute";
 
 /// A namespace with initial attributes.
 pub(super) fn namespace(attributes: Kwargs) -> Result<Value, Error> {
-    let namespace = Namespace::default();
+    let namespace = Namespace(Mutex::new(Attributes { values: Vec::new(), left: NAMESPACE_VALUES }));
     for name in attributes.args() {
         namespace.set(name, attributes.get(name)?)?;
     }
@@ -172,15 +179,17 @@ pub(super) fn namespace(attributes: Kwargs) -> Result<Value, Error> {
 
 impl Namespace {
     fn set(&self, name: &str, value: Value) -> Result<(), Error> {
-        let mut left = NAMESPACE_VALUES;
+        let attributes = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = attributes().left;
         if !is_plain(&value, DEPTH_LIMIT, &mut left) {
             let why = "a namespace cannot hold a namespace, or values nested or repeated beyond all use";
             return Err(Error::new(ErrorKind::InvalidOperation, why));
         }
-        let mut attributes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match attributes.iter_mut().find(|(known, _)| &**known == name) {
+        let mut attributes = attributes();
+        attributes.left = left;
+        match attributes.values.iter_mut().find(|(known, _)| &**known == name) {
             Some((_, old)) => *old = value,
-            None => attributes.push((name.into(), value)),
+            None => attributes.values.push((name.into(), value)),
         }
         Ok(())
     }
@@ -189,12 +198,12 @@ impl Namespace {
 impl Object for Namespace {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let attributes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        attributes.iter().find(|(name, _)| Some(&**name) == key.as_str()).map(|(_, value)| value.clone())
+        attributes.values.iter().find(|(name, _)| Some(&**name) == key.as_str()).map(|(_, value)| value.clone())
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         let attributes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Enumerator::Values(attributes.iter().map(|(name, _)| Value::from(name.clone())).collect())
+        Enumerator::Values(attributes.values.iter().map(|(name, _)| Value::from(name.clone())).collect())
     }
 
     fn call_method(

@@ -146,10 +146,16 @@ impl Decoder {
         self.weights.bytes()
     }
 
+    /// Whether products with the base round what they multiply.
+    #[must_use]
+    pub fn rounds(&self) -> bool {
+        self.head().rounds()
+    }
+
     /// The loss of every example, without gradients.
     ///
     /// # Errors
-    /// [`Error::Config`] if an example is empty, longer than the context or names an unknown token.
+    /// [`Error::TooLong`] if an example is empty or longer than the context, [`Error::Tokenizer`] if it names an unknown token.
     pub fn losses(
         &self,
         lora: Option<&Lora>,

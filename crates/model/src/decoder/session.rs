@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
             let mut ends = Ends::default();
             decoder.final_rows(&mut ends, &hidden, &[tokens.len() - 1]);
             let mut logits = vec![0.0f32; decoder.config.vocab_size];
-            decoder.head().forward(&mut logits, Into::Replace, &ends.normed, 1);
+            decoder.head().forward_one(&mut logits, &ends.normed);
             Ok(logits)
         })
     }
@@ -92,7 +92,10 @@ impl<'a> Session<'a> {
         let project = |x: &[f32], weight: &Frozen, target: Target| {
             let output = target.widths(config).1;
             let mut y = vec![0.0f32; rows * output];
-            weight.forward(&mut y, Into::Replace, x, rows);
+            match rows {
+                1 => weight.forward_one(&mut y, x),
+                _ => weight.forward(&mut y, Into::Replace, x, rows),
+            }
             if let Some(bias) = layer.extras.bias(target) {
                 add_bias(&mut y, bias);
             }

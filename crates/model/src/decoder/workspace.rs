@@ -159,9 +159,10 @@ impl Workspace {
         }
     }
 
-    /// Bytes that a training pass over `rows` tokens keeps, without weights and gradients.
+    /// Bytes that a training pass over `rows` tokens keeps, without weights and gradients; `rounds` says whether products
+    /// with the base round ([`Frozen::rounds`]).
     #[must_use]
-    pub fn bytes(config: &DecoderConfig, rows: usize, activations: Activations) -> usize {
+    pub fn bytes(config: &DecoderConfig, rows: usize, activations: Activations, rounds: bool) -> usize {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         let (query, kv) = (config.query_width(), config.kv_width());
         let Optional { heads, branch } = Optional::of(config);
@@ -173,9 +174,10 @@ impl Workspace {
         };
         let scratch = (2 + branch) * hidden + 4 * query + 4 * kv + 2 * inner;
         let ends = 6 * hidden;
-        // four bytes each, and two for their rounding with a base in half precision or less
-        let logits = 6 * cross_entropy::CHUNK.min(rows) * config.vocab_size;
-        4 * rows * (tapes + scratch + ends) + logits
+        let logits = cross_entropy::CHUNK.min(rows) * config.vocab_size;
+        // two bytes for each value of the widest operand, and a block of weights turned over
+        let rounded = 2 * logits.max(rows * inner.max(hidden)) + 2 * bf16::BLOCK * inner.max(hidden);
+        4 * (rows * (tapes + scratch + ends) + logits) + if rounds { rounded } else { 0 }
     }
 }
 

@@ -49,7 +49,9 @@ fn template(base: &Base) -> Option<String> {
     }
     let Turns { opening, system, user, assistant, prompt } = &turns;
     let texts = [opening, &system.0, &system.1, &user.0, &user.1, &assistant.0, &assistant.1, prompt];
-    if !texts.iter().all(|text| is_plain(text) && !text.contains("{{") && !text.contains("\"\"\"")) {
+    // Nor at an end, where a brace or a quote would join what follows.
+    let closed = |text: &str| !text.contains("{{") && !text.contains("\"\"\"") && !text.ends_with(['{', '"']);
+    if !texts.iter().all(|text| is_plain(text) && closed(text)) {
         return None;
     }
     let role = |name: &str, around: &(String, String)| {

@@ -5,7 +5,7 @@
 //!
 //! Invariant: padding is zero, so sums over it change nothing.
 
-use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -15,7 +15,7 @@ use super::tile::{COLUMNS, ROWS, Rows, high, low, multiply};
 use super::transpose::transpose;
 
 /// Outputs that the backward repacks at a time, a multiple of [`COLUMNS`]: with 576 inputs 2.3 MB, which stays in the cache.
-pub(super) const BLOCK: usize = 42 * COLUMNS;
+pub(crate) const BLOCK: usize = 42 * COLUMNS;
 
 /// A matrix `[output, input]` as panels of [`COLUMNS`] outputs: `[panel][pair of inputs][output]`.
 pub(super) struct Panels {
@@ -117,10 +117,25 @@ pub(super) fn by_rows(result: &mut [f32], width: usize, work: impl Fn(&mut [f32]
     result.par_chunks_mut(per_thread * width).enumerate().for_each(|(part, result)| work(result, part * per_thread));
 }
 
-thread_local! {
-    /// Memory of the last product on this thread, for the next: megabytes fresh from the system each time cost page faults.
-    static ROUNDED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
-    pub(super) static PACKED: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+/// Buffers of products that are over, for the next: megabytes fresh from the system each time cost page faults. They belong to
+/// the process and not to a thread, or each thread that ever ran a pass would keep its own.
+pub(super) struct Spare(Mutex<Vec<Vec<u32>>>);
+
+static ROUNDED: Spare = Spare::new();
+pub(super) static PACKED: Spare = Spare::new();
+
+impl Spare {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    pub(super) fn take(&self) -> Vec<u32> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(super) fn set(&self, buffer: Vec<u32>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
 }
 
 /// Activations in pairs along their width.

@@ -150,6 +150,12 @@ impl Frozen {
         (self.output, self.input)
     }
 
+    /// Whether products round what they multiply to `bf16`, in buffers of their own.
+    #[must_use]
+    pub fn rounds(&self) -> bool {
+        !matches!(self.store, Store::F32(_))
+    }
+
     /// Number of values.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -169,6 +175,18 @@ impl Frozen {
             Store::F32(values) => 4 * values.len(),
             Store::Bf16(panels) => panels.bytes(),
             Store::Blocks(blocks) => blocks.bytes(),
+        }
+    }
+
+    /// `y = x Wᵀ` for one row of a generation, `x: [input]`, `y: [output]`. Not for training: blocks are not rounded to `bf16`
+    /// here, and an example's gradient must not depend on whether it is alone in a product.
+    pub fn forward_one(&self, y: &mut [f32], x: &[f32]) {
+        match &self.store {
+            Store::Blocks(blocks) => {
+                assert_eq!((x.len(), y.len()), (self.input, self.output), "widths");
+                blocks.forward_one(y, x);
+            }
+            Store::F32(_) | Store::Bf16(_) => self.forward(y, Into::Replace, x, 1),
         }
     }
 

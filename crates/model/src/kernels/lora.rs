@@ -102,11 +102,12 @@ struct Piece<'a> {
     dx: Option<&'a mut [f32]>,
 }
 
-/// Whole examples, but long ones in parts, so that every thread has work.
+/// Whole examples, but long ones in parts, so that every thread has work. The parts follow from the example alone: sums over
+/// other parts would round otherwise, and a gradient depend on its company.
 fn pieces<'a>(batch: &Ragged) -> Vec<Piece<'a>> {
-    let most = batch.rows().div_ceil(2 * rayon::current_num_threads()).max(BLOCK);
+    const MOST: usize = 2 * BLOCK;
     let parts = |(example, range): (usize, Range<usize>)| {
-        let length = range.len().div_ceil(range.len().div_ceil(most));
+        let length = range.len().div_ceil(range.len().div_ceil(MOST));
         let end = range.end;
         range.step_by(length).map(move |start| Piece { example, rows: start..(start + length).min(end), dx: None })
     };

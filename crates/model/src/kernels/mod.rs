@@ -9,7 +9,7 @@
 //! `[sequence][head][position][head_dim]`, so that one head's rows are one contiguous slice.
 
 pub mod attention;
-mod bf16;
+pub(crate) mod bf16;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod frozen;

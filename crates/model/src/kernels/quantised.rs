@@ -129,22 +129,21 @@ impl Quantised {
         self.quants.len() + 2 * (self.scales.len() + self.minima.len())
     }
 
+    /// `y = x Wᵀ` for one row of a generation: the blocks are read once and nothing is rounded or packed, so the result has
+    /// other bits than that of [`Quantised::forward`].
+    pub(super) fn forward_one(&self, y: &mut [f32], x: &[f32]) {
+        y.par_chunks_mut(COLUMNS).enumerate().with_min_len(4).for_each(|(panel, y)| {
+            let mut sums = [0.0; COLUMNS];
+            dispatch(
+                #[inline(always)]
+                || self.dot(panel, x, &mut sums),
+            );
+            y.copy_from_slice(&sums[..y.len()]);
+        });
+    }
+
     /// `y = [y +] x Wᵀ`.
     pub(super) fn forward(&self, y: &mut [f32], into: Into, x: &[f32], rows: usize) {
-        if rows == 1 {
-            // One row (generation): the blocks are read once and nothing is packed; threads share the panels.
-            y.par_chunks_mut(COLUMNS).enumerate().with_min_len(4).for_each(|(panel, y)| {
-                let mut sums = [0.0; COLUMNS];
-                dispatch(
-                    #[inline(always)]
-                    || self.dot(panel, x, &mut sums),
-                );
-                for (y, sum) in y.iter_mut().zip(sums) {
-                    *y = if into == Into::Add { *y + sum } else { sum };
-                }
-            });
-            return;
-        }
         let pairs = self.pairs();
         let x = Pairs::round(x, rows);
         let mut packed = PACKED.take();
@@ -390,6 +389,9 @@ mod tests {
                         let sum: f32 = x.iter().zip(w).map(|(x, w)| x * w).sum();
                         assert_eq!(value, 2.0 + sum, "{bits:?} {output} {input} {rows}");
                     }
+                    let mut one = vec![f32::NAN; output];
+                    matrix.forward_one(&mut one, &x[..input]);
+                    assert!(one.iter().zip(&y).all(|(one, y)| one + 2.0 == *y), "{bits:?} {output} {input}");
                     let dy: Vec<f32> = (0..rows * output).map(|i| small(i + 5)).collect();
                     let mut dx = vec![f32::NAN; rows * input];
                     matrix.backward(&mut dx, Into::Replace, &dy, rows);

@@ -103,6 +103,9 @@ fn is_public_host(host: &str) -> bool {
 fn urls(view: &View<'_>, out: &mut Vec<Span>) {
     let mut done = 0;
     for at in memmem::find_iter(view.bytes, b"://") {
+        if at < done {
+            continue; // inside the address before: an archive's link, or one in a query
+        }
         let from = at.saturating_sub(16).max(done);
         let scheme = view.bytes[from..at].iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'+').count();
         let start = at - scheme;
@@ -110,7 +113,7 @@ fn urls(view: &View<'_>, out: &mut Vec<Span>) {
             ["http", "https", "ftp", "ftps", "sftp", "ssh", "ws", "wss", "git", "s3", "gs", "ldap", "smb", "rtsp"]
                 .iter()
                 .any(|known| view.text[start..at].eq_ignore_ascii_case(known));
-        if at < done || !known || is_word_byte(view.before(start)) {
+        if !known || is_word_byte(view.before(start)) {
             continue;
         }
         let end = url_end(view, at + 3);

@@ -4,6 +4,7 @@
 //! nor `Display`, so that its text reaches no log. Fields that no one touches are written back as they were read,
 //! in their order.
 
+mod place;
 mod reader;
 mod shape;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use place::Place;
 pub use reader::{Dataset, Finding, LINE_LIMIT_BYTES, Problem, read, read_from};
 pub use shape::{Columns, Role, Shape};
 
@@ -78,28 +80,36 @@ impl Record {
         }
     }
 
-    /// Every string that may hold personal data, with its JSON pointer (RFC 6901), in the order of the line.
+    /// Every string that may hold personal data, with its place, in the order of the line.
     ///
     /// Left out are the identifier, the subject columns and the role names of turns.
-    pub fn fields(&self) -> impl Iterator<Item = (String, &str)> {
+    pub fn fields(&self) -> impl Iterator<Item = (Place<'_>, &str)> {
         let mut found = Vec::new();
         for (key, value) in &self.raw {
-            if !self.is_key_column(key) {
-                collect(value, &mut pointer_to(key), &self.role_key(key), &mut found);
+            if !self.is_key_column(key, value) {
+                collect(value, &Place::column(key), self.role_key(key), &mut found);
             }
         }
         found.into_iter()
     }
 
-    /// Replaces every string that [`Record::fields`] yields by what `f` makes of its pointer and text.
-    pub fn map_text(&mut self, mut f: impl FnMut(&str, &str) -> String) {
+    /// Replaces every string that [`Record::fields`] yields, in the same order, by what `f` makes of it.
+    pub fn map_text(&mut self, mut f: impl FnMut(&str) -> String) {
         let mut raw = std::mem::take(&mut self.raw);
         for (key, value) in &mut raw {
-            if !self.is_key_column(key) {
-                rewrite(value, &mut pointer_to(key), &self.role_key(key), &mut f);
+            if !self.is_key_column(key, value) {
+                rewrite(value, self.role_key(key), &mut f);
             }
         }
         self.raw = raw;
+    }
+
+    /// Calls `f` with the name of every member of every object in the record: names are kept as they are.
+    pub fn member_names<'a>(&'a self, mut f: impl FnMut(&'a str)) {
+        for (key, value) in &self.raw {
+            f(key);
+            names(value, &mut f);
+        }
     }
 
     /// Gives the record another identifier, also in the line where the line had one.
@@ -164,18 +174,17 @@ impl Record {
         Body::Chat(turns)
     }
 
-    fn is_key_column(&self, key: &str) -> bool {
-        key == self.columns.id_name()
-            || (self.columns.subject_names().any(|name| name == key)
-                && self.raw.get(key).is_none_or(|v| scalar(v).is_some()))
+    fn is_key_column(&self, key: &str, value: &Value) -> bool {
+        let columns = &*self.columns;
+        key == columns.id_name() || (columns.subject_names().any(|name| name == key) && scalar(value).is_some())
     }
 
     /// Inside the list of turns under `key`, the name of the member that holds the role.
-    fn role_key(&self, key: &str) -> Option<String> {
+    fn role_key(&self, key: &str) -> Option<&str> {
         let columns = &*self.columns;
         match self.shape {
-            Shape::Messages if key == columns.messages_name() => Some(columns.role_name().to_owned()),
-            Shape::ShareGpt if key == columns.conversations_name() => Some(columns.sender_name().to_owned()),
+            Shape::Messages if key == columns.messages_name() => Some(columns.role_name()),
+            Shape::ShareGpt if key == columns.conversations_name() => Some(columns.sender_name()),
             _ => None,
         }
     }
@@ -191,59 +200,38 @@ fn content_text(content: &Value) -> Option<String> {
     }
 }
 
-/// A string or number as text; identifiers and subjects may be either.
+/// A string or number as text; identifiers and subjects may be either. A number that 64 bits cannot tell from its
+/// neighbours is neither.
 fn scalar(value: &Value) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     match value {
         Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_f64() && number.as_f64().is_none_or(|value| value.abs() >= EXACT) => None,
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }
 
-fn pointer_to(key: &str) -> String {
-    let mut pointer = String::new();
-    push_key(&mut pointer, key);
-    pointer
-}
-
-fn push_key(pointer: &mut String, key: &str) {
-    pointer.push('/');
-    for c in key.chars() {
-        match c {
-            '~' => pointer.push_str("~0"),
-            '/' => pointer.push_str("~1"),
-            c => pointer.push(c),
-        }
-    }
-}
-
 /// `role_key` applies to the objects directly inside `value`, a list of turns.
-fn collect<'a>(value: &'a Value, pointer: &mut String, role_key: &Option<String>, found: &mut Vec<(String, &'a str)>) {
-    let length = pointer.len();
+fn collect<'a>(value: &'a Value, place: &Place<'a>, role_key: Option<&str>, found: &mut Vec<(Place<'a>, &'a str)>) {
     match value {
-        Value::String(text) => found.push((pointer.clone(), text)),
+        Value::String(text) => found.push((place.clone(), text)),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                push_key(pointer, &index.to_string());
+                let place = place.item(index);
                 match (item, role_key) {
                     (Value::Object(turn), Some(role)) => {
-                        let inner = pointer.len();
                         for (key, value) in turn.iter().filter(|(key, _)| *key != role) {
-                            push_key(pointer, key);
-                            collect(value, pointer, &None, found);
-                            pointer.truncate(inner);
+                            collect(value, &place.member(key), None, found);
                         }
                     }
-                    _ => collect(item, pointer, &None, found),
+                    _ => collect(item, &place, None, found),
                 }
-                pointer.truncate(length);
             }
         }
         Value::Object(members) => {
             for (key, value) in members {
-                push_key(pointer, key);
-                collect(value, pointer, &None, found);
-                pointer.truncate(length);
+                collect(value, &place.member(key), None, found);
             }
         }
         _ => {}
@@ -251,37 +239,33 @@ fn collect<'a>(value: &'a Value, pointer: &mut String, role_key: &Option<String>
 }
 
 /// The same walk as [`collect`], over mutable values.
-fn rewrite(
-    value: &mut Value,
-    pointer: &mut String,
-    role_key: &Option<String>,
-    f: &mut impl FnMut(&str, &str) -> String,
-) {
-    let length = pointer.len();
+fn rewrite(value: &mut Value, role_key: Option<&str>, f: &mut impl FnMut(&str) -> String) {
     match value {
-        Value::String(text) => *text = f(pointer, text),
+        Value::String(text) => *text = f(text),
         Value::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                push_key(pointer, &index.to_string());
+            for item in items {
                 match (item, role_key) {
                     (Value::Object(turn), Some(role)) => {
-                        let inner = pointer.len();
-                        for (key, value) in turn.iter_mut().filter(|(key, _)| *key != role) {
-                            push_key(pointer, key);
-                            rewrite(value, pointer, &None, f);
-                            pointer.truncate(inner);
+                        for (_, value) in turn.iter_mut().filter(|(key, _)| *key != role) {
+                            rewrite(value, None, f);
                         }
                     }
-                    (item, _) => rewrite(item, pointer, &None, f),
+                    (item, _) => rewrite(item, None, f),
                 }
-                pointer.truncate(length);
             }
         }
+        Value::Object(members) => members.values_mut().for_each(|value| rewrite(value, None, f)),
+        _ => {}
+    }
+}
+
+fn names<'a>(value: &'a Value, f: &mut impl FnMut(&'a str)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| names(item, f)),
         Value::Object(members) => {
             for (key, value) in members {
-                push_key(pointer, key);
-                rewrite(value, pointer, &None, f);
-                pointer.truncate(length);
+                f(key);
+                names(value, f);
             }
         }
         _ => {}
@@ -302,7 +286,7 @@ mod tests {
         let record = one(
             r#"{"id":"a","subject":"s","messages":[{"role":"user","name":"ana","content":"hi"},{"role":"assistant","content":[{"type":"text","text":"yo"}]}],"meta":{"a/b":["x",3]}}"#,
         );
-        let fields: Vec<_> = record.fields().collect();
+        let fields: Vec<_> = record.fields().map(|(place, text)| (place.to_string(), text)).collect();
         assert_eq!(
             fields,
             [
@@ -318,12 +302,37 @@ mod tests {
     #[test]
     fn map_text_changes_what_fields_shows_and_nothing_else() {
         let mut record = one(r#"{"n":1.50,"id":7,"prompt":"p","completion":"c","z":null}"#);
-        record.map_text(|pointer, text| format!("{pointer}={text}"));
-        assert_eq!(
-            record.to_json_line(),
-            r#"{"n":1.5,"id":7,"prompt":"/prompt=p","completion":"/completion=c","z":null}"#
-        );
+        record.map_text(|text| format!("<{text}>"));
+        assert_eq!(record.to_json_line(), r#"{"n":1.5,"id":7,"prompt":"<p>","completion":"<c>","z":null}"#);
         assert_eq!(record.id, "7");
+    }
+
+    #[test]
+    fn both_walks_agree_on_a_subject_that_is_no_scalar() {
+        for line in [
+            r#"{"subject":["ana"],"text":"t"}"#,
+            r#"{"user_id":{"a":"b"},"subject":"s","text":"t"}"#,
+            r#"{"subject":123456789012345678901234567890,"text":"t"}"#,
+        ] {
+            let mut record = one(line);
+            let shown: Vec<String> = record.fields().map(|(_, text)| text.to_owned()).collect();
+            let mut walked = Vec::new();
+            record.map_text(|text| {
+                walked.push(text.to_owned());
+                text.to_owned()
+            });
+            assert_eq!(shown, walked, "{line}");
+        }
+        assert_eq!(one(r#"{"subject":["ana"],"text":"t"}"#).fields().count(), 2);
+        assert!(one(r#"{"subject":123456789012345678901234567890,"text":"t"}"#).subject.is_none());
+    }
+
+    #[test]
+    fn names_of_members_are_those_of_every_depth() {
+        let record = one(r#"{"text":"t","meta":[{"a":{"b":1}},2]}"#);
+        let mut found = Vec::new();
+        record.member_names(|name| found.push(name));
+        assert_eq!(found, ["text", "meta", "a", "b"]);
     }
 
     #[test]

@@ -230,7 +230,8 @@ fn record(
 
 fn has_long_number(value: &Value) -> bool {
     match value {
-        Value::Number(number) => number.as_i64().map_or_else(|| number.is_u64(), |n| n.unsigned_abs() >= 1_000_000),
+        // also with a point: a column of telephone numbers with gaps is one of floats to some writers
+        Value::Number(number) => number.as_f64().is_some_and(|value| value.abs() >= 1e6),
         Value::Array(items) => items.iter().any(has_long_number),
         Value::Object(members) => members.values().any(has_long_number),
         _ => false,

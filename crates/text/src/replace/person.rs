@@ -85,17 +85,19 @@ pub(super) fn like_case(model: &str, word: &str) -> String {
 fn each_run(value: &str, mut f: impl FnMut(&str, bool)) {
     let mut rest = value;
     while let Some(first) = rest.chars().next() {
-        let inner = |c: char| (c.is_alphabetic() || is_mark(c)) == first.is_alphabetic();
+        // A mark belongs to the letter before it; one after a digit or a sign stands with the letters.
+        let is_word = |c: char| c.is_alphabetic() || is_mark(c);
+        let inner = |c: char| is_word(c) == is_word(first);
         let mut end = rest.find(|c| !inner(c)).unwrap_or(rest.len());
         // An apostrophe inside a name belongs to it: O'Neil, D’Angelo.
-        while first.is_alphabetic()
+        while is_word(first)
             && let Some(mark) = rest[end..].chars().next().filter(|c| matches!(c, '\'' | '\u{2019}'))
             && rest[end + mark.len_utf8()..].starts_with(char::is_alphabetic)
         {
             let from = end + mark.len_utf8();
             end = rest[from..].find(|c| !inner(c)).map_or(rest.len(), |n| from + n);
         }
-        f(&rest[..end], first.is_alphabetic());
+        f(&rest[..end], is_word(first));
         rest = &rest[end..];
     }
 }

@@ -22,6 +22,9 @@ fn pieces() -> impl Strategy<Value = String> {
         Just("192.168.0.1".to_owned()),
         Just("2001:db8::1".to_owned()),
         Just("https://corp.com/u/7?x=1".to_owned()),
+        Just("https://web.archive.org/web/2020/https://example.com/a?b=ftp://corp.com".to_owned()),
+        Just("a1\u{301}@corp.com".to_owned()),
+        "[\u{300}\u{301}a1' ]{1,4}",
         Just("password: hunter2".to_owned()),
         Just("12 Main Street, Springfield, IL 62704".to_owned()),
         Just("🙂é東京".to_owned()),
@@ -31,7 +34,8 @@ fn pieces() -> impl Strategy<Value = String> {
         "[A-Za-z]{1,10}",
         any::<String>(),
     ];
-    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.join(" "))
+    let glue = prop_oneof![4 => Just(" "), 1 => Just("")];
+    (prop::collection::vec(piece, 0..12), glue).prop_map(|(pieces, glue)| pieces.join(glue))
 }
 
 fn replacer(key: u8, profile: Profile) -> Replacer {
@@ -40,6 +44,28 @@ fn replacer(key: u8, profile: Profile) -> Replacer {
 
 fn dataset(text: &str) -> Option<cloister_text::Dataset> {
     read_from(json!({ "text": text }).to_string().as_bytes(), &Columns::default()).ok()
+}
+
+#[test]
+fn whatever_a_subject_is_no_replacement_moves_to_another_text() {
+    for subject in [json!(["Anna Schmidt"]), json!({"who": "Anna Schmidt"}), json!(7), json!(1e300), json!(null)] {
+        let line = json!({ "subject": subject, "text": "Hello world, all is fine; mail ana.ruiz@corp.com." });
+        let mut data = read_from(line.to_string().as_bytes(), &Columns::default()).unwrap_or_else(|e| panic!("{e}"));
+        let report = protect(&mut data, &detector(), &replacer(1, Profile::Redact));
+        let line = data.records[0].to_json_line();
+        assert!(line.contains("Hello world, all is fine; mail <EMAIL_ADDRESS>."), "{line}");
+        assert!(!line.contains("Anna Schmidt"), "{line}");
+        assert_eq!(report.residual_total(), 0);
+    }
+}
+
+#[test]
+fn personal_data_in_the_name_of_a_member_is_residual() {
+    let line = json!({ "text": "t", "user.name": 1, "contacts": [{ "Anna <anna.schmidt@corp.com>": true }] });
+    let mut data = read_from(line.to_string().as_bytes(), &Columns::default()).unwrap_or_else(|e| panic!("{e}"));
+    let report = protect(&mut data, &detector(), &replacer(1, Profile::Surrogate));
+    assert_eq!((report.personal_names, report.found.len()), (1, 0));
+    assert_eq!(report.residual.get(&Label::EMAIL_ADDRESS), Some(&1));
 }
 
 proptest! {
@@ -142,7 +168,7 @@ proptest! {
         let line = json!({"z": {"n": number, "list": [true, null, 1.5]}, "id": "r", "text": text, "extra": extra}).to_string();
         let mut data = read_from(line.as_bytes(), &Columns::default()).ok().unwrap();
         prop_assert_eq!(data.records[0].to_json_line(), line.clone());
-        data.records[0].map_text(|_, text| text.to_owned());
+        data.records[0].map_text(str::to_owned);
         prop_assert_eq!(data.records[0].to_json_line(), line);
     }
 }

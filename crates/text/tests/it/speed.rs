@@ -26,6 +26,8 @@ fn long_runs_take_linear_time() {
         "é",
         "://",
         "a://b:c@",
+        "http://",
+        "http://a.de/",
         "-----BEGIN ",
         "password: ",
         "eyJ",

@@ -84,6 +84,7 @@ fn a_hostile_template_is_stopped() {
         "{% set ns = namespace(x='x') %}{% for a in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|length }}",
         "{% set ns = namespace(x=[1]) %}{% for a in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x|tojson }}",
         "{% set ns = namespace(x=[1]) %}{% for a in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+        "{% set ns = namespace() %}{% set r = range(99000) %}{% for i in range(99000) %}{% set ns.a = r %}{% endfor %}",
         "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
         "{% set ns = namespace() %}{% set ns.a = [1, {'x': ns}] %}{{ ns == ns.a }}",
         "{% set ns = namespace() %}{% set a = namespace(b=ns) %}{{ a }}",
