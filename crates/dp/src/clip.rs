@@ -8,6 +8,7 @@
 //! zero onto the grid, which cannot make it longer. Sums of integers are exact, so the order of addition and the
 //! grouping into micro-batches do not matter.
 
+use rayon::prelude::*;
 use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
@@ -17,6 +18,8 @@ use crate::noise::{GRID_SIGMA, NoiseSource};
 const SAFETY: f64 = 1.0 - 1e-5;
 /// `1.5 · 2^52`: adding it rounds a number below `2^51` to an integer, in the low bits of its representation.
 const TO_INTEGER: f64 = 6_755_399_441_055_744.0;
+/// Values that a thread takes at a time. Norms are summed in these blocks, whatever the number of threads.
+const BLOCK: usize = 1 << 15;
 
 /// The plan's part that the sum needs: equal for two sums exactly when they may be joined.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,7 +84,7 @@ impl ClippedSum {
     /// [`Error::Length`] when the gradient has another dimension; nothing was added.
     pub fn add(&mut self, gradient: &[f32]) -> Result<()> {
         self.check_length(gradient)?;
-        self.add_values(|index| f64::from(gradient[index]), squared_norm(gradient.iter().map(|g| f64::from(*g))));
+        self.add_values(gradient);
         Ok(())
     }
 
@@ -111,7 +114,7 @@ impl ClippedSum {
         }
         let count = records.len().max(1) as f64;
         mean.iter_mut().for_each(|total| *total /= count);
-        self.add_values(|index| mean[index], squared_norm(mean.iter().copied()));
+        self.add_values(&mean);
         mean.zeroize();
         Ok(())
     }
@@ -181,7 +184,7 @@ impl ClippedSum {
             Cells::Grid(cells) => {
                 noise.add_to(cells);
                 let unit = clip.cell() / denominator;
-                cells.iter().map(|cell| (*cell as f64 * unit) as f32).collect()
+                cells.par_iter().with_min_len(BLOCK).map(|cell| (*cell as f64 * unit) as f32).collect()
             }
             Cells::Plain(cells) => cells.iter().map(|cell| (cell / denominator) as f32).collect(),
         };
@@ -196,8 +199,8 @@ impl ClippedSum {
         }
     }
 
-    #[inline]
-    fn add_values(&mut self, value: impl Fn(usize) -> f64, squared_norm: f64) {
+    fn add_values<T: Copy + Sync + Into<f64>>(&mut self, values: &[T]) {
+        let squared_norm = squared_norm(values);
         if !squared_norm.is_finite() {
             return;
         }
@@ -205,13 +208,9 @@ impl ClippedSum {
             Cells::Grid(cells) => {
                 let bound = self.clip.clip_norm * SAFETY;
                 let scale = (bound / squared_norm.sqrt()).min(1.0) / self.clip.cell();
-                for (index, cell) in cells.iter_mut().enumerate() {
-                    *cell = cell.wrapping_add(towards_zero(value(index) * scale));
-                }
+                each(cells, values, |cell, value| *cell = cell.wrapping_add(towards_zero(value * scale)));
             }
-            Cells::Plain(cells) => {
-                cells.iter_mut().enumerate().for_each(|(index, cell)| *cell += value(index));
-            }
+            Cells::Plain(cells) => each(cells, values, |cell, value| *cell += value),
         }
     }
 }
@@ -238,13 +237,25 @@ impl NoisyMean {
     }
 }
 
-/// Sum of squares in eight independent lanes; NaN or infinite when a value is.
-fn squared_norm(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let mut lanes = [0.0_f64; 8];
-    for (index, value) in values.enumerate() {
-        lanes[index % 8] += value * value;
-    }
-    lanes.iter().sum()
+/// Calls `work` with every cell and its value, on all threads.
+fn each<C: Send, T: Copy + Sync + Into<f64>>(cells: &mut [C], values: &[T], work: impl Fn(&mut C, f64) + Sync) {
+    cells.par_chunks_mut(BLOCK).zip(values.par_chunks(BLOCK)).for_each(|(cells, values)| {
+        cells.iter_mut().zip(values).for_each(|(cell, value)| work(cell, (*value).into()));
+    });
+}
+
+/// Sum of squares, NaN or infinite when a value is: eight lanes in each block, the blocks in their order.
+fn squared_norm<T: Copy + Sync + Into<f64>>(values: &[T]) -> f64 {
+    let of_block = |values: &[T]| {
+        let mut lanes = [0.0_f64; 8];
+        for (index, value) in values.iter().enumerate() {
+            let value: f64 = (*value).into();
+            lanes[index % 8] += value * value;
+        }
+        lanes.iter().sum::<f64>()
+    };
+    let blocks: Vec<f64> = values.par_chunks(BLOCK).map(of_block).collect();
+    blocks.iter().sum()
 }
 
 /// The integer next to `value` on the side of zero (or one closer, for exact integers); `|value| < 2^51`.

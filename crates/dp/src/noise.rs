@@ -23,6 +23,9 @@
 //! The sampler is table lookups and integer arithmetic without a rejection loop; a tie, one in `2^51`, costs one more
 //! word.
 //!
+//! **Threads.** Every [`CELLS_OF_A_STREAM`] cells take the next 64-bit nonce of ChaCha20 under the run's key, so threads share
+//! a draw and no keystream is used twice.
+//!
 //! **Not defended:** an attacker who reads memory during a step, timing of the caller's gradient code, a broken
 //! operating-system generator.
 
@@ -30,6 +33,7 @@ use std::sync::LazyLock;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
+use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -47,10 +51,12 @@ const COLUMNS: usize = 1 << COLUMN_BITS;
 const COMPARE_BITS: u32 = 51;
 /// Words drawn from the stream cipher at a time: three per sample, 256 samples.
 const WORDS: usize = 768;
+/// Cells that share a stream: enough to hide what handing them to a thread costs.
+const CELLS_OF_A_STREAM: usize = 1 << 15;
 
 /// A ChaCha20 stream under a key from the operating system.
 ///
-/// It cannot be cloned, printed, stored or seeded from outside; the key is overwritten when it is dropped.
+/// It cannot be copied, printed, stored or seeded from outside; the key is overwritten when it is dropped.
 pub(crate) struct SecretStream {
     rng: Box<ChaCha20Rng>,
 }
@@ -69,6 +75,15 @@ impl SecretStream {
         Self { rng: Box::new(ChaCha20Rng::from_seed([seed; 32])) }
     }
 
+    /// Another stream under the same key: number `index` of its nonces (RFC 8439 calls them so; here they have 64 bits).
+    /// The stream itself has number 0.
+    fn branch(&self, index: u64) -> Self {
+        let mut rng = self.rng.clone();
+        rng.set_stream(index);
+        rng.set_word_pos(0);
+        Self { rng }
+    }
+
     pub(crate) fn word(&mut self) -> u64 {
         self.rng.next_u64()
     }
@@ -76,8 +91,8 @@ impl SecretStream {
     /// Fills `words` with uniform bits.
     pub(crate) fn fill(&mut self, words: &mut [u64], bytes: &mut [u8]) {
         self.rng.fill_bytes(bytes);
-        for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+        for (word, chunk) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*chunk);
         }
     }
 }
@@ -92,35 +107,42 @@ impl Drop for SecretStream {
 
 /// The source of the noise of one run, good for the steps its plan still has.
 pub struct NoiseSource {
-    stream: SecretStream,
+    key: SecretStream,
+    /// Streams under the key that were used. No number is used twice.
+    streams: u64,
     pub(crate) steps_left: u64,
 }
 
 impl NoiseSource {
     pub(crate) fn new(steps_left: u64) -> Result<Self> {
-        Ok(Self { stream: SecretStream::from_os()?, steps_left })
+        Ok(Self { key: SecretStream::from_os()?, streams: 0, steps_left })
     }
 
     #[cfg(test)]
     pub(crate) fn for_test(seed: u8, steps_left: u64) -> Self {
-        Self { stream: SecretStream::for_test(seed), steps_left }
+        Self { key: SecretStream::for_test(seed), streams: 0, steps_left }
     }
 
     /// Adds one draw of the discrete Gaussian with parameter [`GRID_SIGMA`] to every cell.
     pub(crate) fn add_to(&mut self, cells: &mut [i64]) {
         let table: &AliasTable = &TABLE;
-        let mut words = Zeroizing::new([0_u64; WORDS]);
-        let mut bytes = Zeroizing::new([0_u8; WORDS * 8]);
-        for chunk in cells.chunks_mut(WORDS / 3) {
-            self.stream.fill(words.as_mut(), bytes.as_mut());
-            for (cell, draws) in chunk.iter_mut().zip(words.chunks_exact(3)) {
-                let mut noise = 0_i64;
-                for word in draws.iter().rev() {
-                    noise = noise.wrapping_mul(STRIDE).wrapping_add(table.sample(*word, &mut self.stream));
+        let (key, used) = (&self.key, self.streams);
+        self.streams += cells.len().div_ceil(CELLS_OF_A_STREAM) as u64;
+        cells.par_chunks_mut(CELLS_OF_A_STREAM).enumerate().for_each(|(part, cells)| {
+            let mut stream = key.branch(used + 1 + part as u64);
+            let mut words = Zeroizing::new([0_u64; WORDS]);
+            let mut bytes = Zeroizing::new([0_u8; WORDS * 8]);
+            for chunk in cells.chunks_mut(WORDS / 3) {
+                stream.fill(words.as_mut(), bytes.as_mut());
+                for (cell, draws) in chunk.iter_mut().zip(words.chunks_exact(3)) {
+                    let mut noise = 0_i64;
+                    for word in draws.iter().rev() {
+                        noise = noise.wrapping_mul(STRIDE).wrapping_add(table.sample(*word, &mut stream));
+                    }
+                    *cell = cell.wrapping_add(noise);
                 }
-                *cell = cell.wrapping_add(noise);
             }
-        }
+        });
     }
 }
 

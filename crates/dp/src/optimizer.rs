@@ -4,10 +4,14 @@
 //! costs no privacy; it never holds the state of a random generator.
 //! Sources: Kingma and Ba 2015 (Adam), Loshchilov and Hutter 2019 (decoupled weight decay).
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::clip::NoisyMean;
 use crate::error::{Error, Result};
+
+/// Parameters that a thread takes at a time, at the least.
+const BLOCK: usize = 1 << 15;
 
 /// Which optimiser, with its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -107,12 +111,13 @@ impl Optimizer {
                 let step_size = (f64::from(learning_rate) / correction1) as f32;
                 let root_correction2 = correction2.sqrt() as f32;
                 let keep = 1.0 - learning_rate * weight_decay;
-                let moments = self.state.first.iter_mut().zip(&mut self.state.second);
-                for ((parameter, g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
+                let moments = self.state.first.par_iter_mut().zip(&mut self.state.second);
+                let cells = parameters.par_iter_mut().zip(gradient).zip(moments).with_min_len(BLOCK);
+                cells.for_each(|((parameter, g), (m, v))| {
                     *m = beta1 * *m + (1.0 - beta1) * g;
                     *v = beta2 * *v + (1.0 - beta2) * g * g;
                     *parameter = keep * *parameter - step_size * *m / (v.sqrt() / root_correction2 + epsilon);
-                }
+                });
             }
             OptimizerConfig::Sgd { momentum } if momentum > 0.0 => {
                 for ((parameter, g), velocity) in parameters.iter_mut().zip(gradient).zip(&mut self.state.first) {
