@@ -146,6 +146,14 @@ pub enum Error {
         /// The refused value.
         value: f32,
     },
+    /// A locale that no detector knows.
+    #[error("unknown locale {locale}; known are {known}")]
+    UnknownLocale {
+        /// The refused name.
+        locale: String,
+        /// All names that are known.
+        known: String,
+    },
     /// A profile name that does not exist.
     #[error("unknown profile; known are surrogate, redact, mask, hash")]
     UnknownProfile,

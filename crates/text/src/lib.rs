@@ -28,7 +28,7 @@ mod protect;
 pub mod records;
 pub mod replace;
 
-pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
+pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, is_valid};
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 pub use records::{Body, Columns, Dataset, Finding, Place, Problem, Record, Role, Shape, Turn, read, read_from};

@@ -1,6 +1,77 @@
-//! Check digits of cards and bank accounts.
+//! Check digits.
 //!
-//! Sources: ISO/IEC 7812-1 annex B (Luhn), ISO/IEC 7064 MOD 97-10 and the SWIFT IBAN registry (country formats).
+//! Invariant: digits come as values or as ASCII, which share the low four bits.
+//! Sources: ISO/IEC 7812-1 annex B (Luhn), ISO/IEC 7064 (MOD 97-10, MOD 11-2, MOD 11,10), J. Verhoeff, Error Detecting
+//! Decimal Codes (1969), ICAO Doc 9303-3 section 4.9, the SWIFT IBAN registry (country formats).
+
+/// The value of a digit, given as a value or in ASCII.
+fn value(digit: u8) -> u32 {
+    u32::from(digit & 0x0F)
+}
+
+/// The sum of digits times weights, as far as there are weights.
+pub(crate) fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
+    digits.iter().zip(weights).map(|(digit, weight)| value(*digit) * weight).sum()
+}
+
+/// ISO/IEC 7064 MOD 11,10, the check digit included.
+pub(crate) fn mod11_10(digits: &[u8]) -> bool {
+    let Some((check, digits)) = digits.split_last() else { return false };
+    let product = digits.iter().fold(10, |product, digit| match (value(*digit) + product) % 10 {
+        0 => 20 % 11,
+        sum => sum * 2 % 11,
+    });
+    (11 - product) % 10 == value(*check)
+}
+
+/// ISO/IEC 7064 MOD 11-2 over digits; the check character may be `X`.
+pub(crate) fn mod11_2(characters: &[u8]) -> bool {
+    let Some((check, digits)) = characters.split_last() else { return false };
+    let sum = digits.iter().fold(0, |sum, digit| (sum + value(*digit)) * 2 % 11);
+    let wanted = (12 - sum) % 11;
+    if *check == b'X' { wanted == 10 } else { wanted == value(*check) }
+}
+
+/// The digits as one number, modulo 97.
+pub(crate) fn remainder97(digits: &[u8]) -> u32 {
+    digits.iter().fold(0, |rest, digit| (rest * 10 + value(*digit)) % 97)
+}
+
+/// Verhoeff's check, the check digit included.
+pub(crate) fn verhoeff(digits: &[u8]) -> bool {
+    const PERMUTATION: [u32; 10] = [1, 5, 7, 6, 2, 8, 3, 0, 9, 4];
+    // Products in the group of symmetries of the pentagon: 0 to 4 turn, 5 to 9 turn over.
+    let product = |a: u32, b: u32| match (a < 5, b < 5) {
+        (true, true) => (a + b) % 5,
+        (true, false) => 5 + (a + b) % 5,
+        (false, true) => 5 + (a - b) % 5,
+        (false, false) => (a + 5 - b) % 5,
+    };
+    let permuted =
+        |digit: u8, place: usize| (0..place % 8).fold(value(digit), |digit, _| PERMUTATION[(digit % 10) as usize]);
+    digits.iter().rev().enumerate().fold(0, |sum, (place, digit)| product(sum, permuted(*digit, place))) == 0
+}
+
+/// The check digit of travel documents: weights 7, 3, 1; letters count from 10.
+pub(crate) fn icao_digit(characters: &[u8]) -> u32 {
+    let values = characters.iter().map(|byte| match byte {
+        b'A'..=b'Z' => u32::from(byte - b'A') + 10,
+        digit => value(*digit),
+    });
+    values.zip([7, 3, 1].into_iter().cycle()).map(|(value, weight)| value * weight).sum::<u32>() % 10
+}
+
+/// Whether a day exists in the Gregorian calendar.
+pub(crate) fn is_date(year: u32, month: u32, day: u32) -> bool {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    (1..=days).contains(&day)
+}
 
 /// Luhn's check over decimal digits, the check digit included.
 pub(crate) fn luhn(digits: &[u8]) -> bool {
@@ -19,7 +90,7 @@ fn luhn_sum(digits: &[u8], shift: usize) -> u32 {
         .rev()
         .enumerate()
         .map(|(place, digit)| {
-            let doubled = u32::from(*digit) << ((place + shift) % 2);
+            let doubled = value(*digit) << ((place + shift) % 2);
             if doubled > 9 { doubled - 9 } else { doubled }
         })
         .sum()
@@ -165,11 +236,45 @@ const BBAN: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
     fn table_is_sorted_for_binary_search() {
         assert!(BBAN.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    #[test]
+    fn published_examples_agree() {
+        // ISO/IEC 7064 and Verhoeff's thesis; the utopian passport of ICAO Doc 9303-4.
+        assert!(mod11_10(b"07945") && !mod11_10(b"07946") && !mod11_10(b""));
+        assert!(mod11_2(b"07940") && mod11_2(b"079X") && !mod11_2(b"07941"));
+        assert!(verhoeff(b"2363") && verhoeff(b"123451") && !verhoeff(b"2364") && !verhoeff(b"2633"));
+        assert_eq!((icao_digit(b"L898902C3"), icao_digit(b"740812"), icao_digit(b"120415")), (6, 2, 9));
+        assert_eq!(weighted(b"123", &[3, 2]), 7);
+    }
+
+    #[test]
+    fn verhoeff_finds_every_wrong_digit_and_swap() {
+        let good = b"7853120946312".to_vec();
+        let good: Vec<u8> = (b'0'..=b'9').map(|c| [good.as_slice(), &[c]].concat()).find(|d| verhoeff(d)).unwrap();
+        for place in 0..good.len() {
+            for digit in b'0'..=b'9' {
+                let mut wrong = good.clone();
+                wrong[place] = digit;
+                assert_eq!(verhoeff(&wrong), wrong == good);
+            }
+            let mut swapped = good.clone();
+            swapped.swap(place, (place + 1) % good.len());
+            assert!(place + 1 == good.len() || swapped == good || !verhoeff(&swapped));
+        }
+    }
+
+    #[test]
+    fn days_of_the_calendar() {
+        assert!(is_date(2000, 2, 29) && is_date(1996, 2, 29) && is_date(1999, 12, 31));
+        assert!(!is_date(1900, 2, 29) && !is_date(2001, 2, 29) && !is_date(2001, 4, 31) && !is_date(2001, 13, 1));
+        assert!(!is_date(2001, 0, 1) && !is_date(2001, 1, 0));
     }
 
     #[test]

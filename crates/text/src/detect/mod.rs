@@ -12,6 +12,8 @@ mod address;
 pub(crate) mod checksum;
 mod cue;
 mod document;
+mod ident;
+mod label;
 pub(crate) mod names;
 mod network;
 mod number;
@@ -28,60 +30,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 pub(crate) use address::is_address_word;
+use ident::Identifiers;
+pub use ident::{LOCALES, is_valid};
+pub use label::Label;
 use names::Names;
 use secret::Secrets;
 use view::{Context, View};
-
-/// The kind of personal data, by Presidio's entity name where it has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Label(pub &'static str);
-
-impl Label {
-    /// E-mail address.
-    pub const EMAIL_ADDRESS: Self = Self("EMAIL_ADDRESS");
-    /// Telephone number.
-    pub const PHONE_NUMBER: Self = Self("PHONE_NUMBER");
-    /// Payment card number.
-    pub const CREDIT_CARD: Self = Self("CREDIT_CARD");
-    /// International bank account number.
-    pub const IBAN_CODE: Self = Self("IBAN_CODE");
-    /// US social security number.
-    pub const US_SSN: Self = Self("US_SSN");
-    /// IPv4 or IPv6 address or network.
-    pub const IP_ADDRESS: Self = Self("IP_ADDRESS");
-    /// Hardware address.
-    pub const MAC_ADDRESS: Self = Self("MAC_ADDRESS");
-    /// Web address or host name.
-    pub const URL: Self = Self("URL");
-    /// Password, key or token; `kind` says which.
-    pub const CREDENTIAL: Self = Self("CREDENTIAL");
-    /// Name of a person.
-    pub const PERSON: Self = Self("PERSON");
-    /// Place; a postal address has the kind `address`.
-    pub const LOCATION: Self = Self("LOCATION");
-
-    /// All labels that this version detects.
-    pub const ALL: [Self; 11] = [
-        Self::EMAIL_ADDRESS,
-        Self::PHONE_NUMBER,
-        Self::CREDIT_CARD,
-        Self::IBAN_CODE,
-        Self::US_SSN,
-        Self::IP_ADDRESS,
-        Self::MAC_ADDRESS,
-        Self::URL,
-        Self::CREDENTIAL,
-        Self::PERSON,
-        Self::LOCATION,
-    ];
-}
-
-impl std::fmt::Display for Label {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
 
 /// Where something was found, and what it is taken for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -118,11 +72,13 @@ pub struct DetectorOptions {
     pub thresholds: BTreeMap<String, f32>,
     /// Only these labels, by name; all where absent.
     pub labels: Option<Vec<String>>,
+    /// Only the national numbers of these locales, by name ([`LOCALES`], such as `us` and `de`); of all where absent.
+    pub locales: Option<Vec<String>>,
 }
 
 impl Default for DetectorOptions {
     fn default() -> Self {
-        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None }
+        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None, locales: None }
     }
 }
 
@@ -131,6 +87,7 @@ pub struct Detector {
     options: DetectorOptions,
     context: Context,
     secrets: Secrets,
+    identifiers: Identifiers,
     names: &'static Names,
 }
 
@@ -138,7 +95,7 @@ impl Detector {
     /// Compiles the detectors.
     ///
     /// # Errors
-    /// [`Error::Threshold`] for a threshold outside 0 to 1.
+    /// [`Error::Threshold`] for a threshold outside 0 to 1, [`Error::UnknownLocale`] for a locale that is not known.
     pub fn new(options: &DetectorOptions) -> Result<Self> {
         for value in options.thresholds.values().chain([&options.threshold]) {
             if !(0.0..=1.0).contains(value) {
@@ -149,6 +106,7 @@ impl Detector {
             options: options.clone(),
             context: Context::new()?,
             secrets: Secrets::new()?,
+            identifiers: Identifiers::new(options.locales.as_deref())?,
             names: names::shared(),
         })
     }
@@ -186,6 +144,7 @@ impl Detector {
         let mut spans = Vec::new();
         network::find(view, &mut spans);
         number::find(view, &mut spans);
+        self.identifiers.find(view, &mut spans);
         self.secrets.find(view, &mut spans);
         address::find(view, &mut spans);
         spans

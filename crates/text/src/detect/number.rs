@@ -1,8 +1,7 @@
-//! Cards, bank accounts, social security numbers; telephone numbers through [`super::phone`].
+//! Cards and bank accounts of all countries; telephone numbers through [`super::phone`].
 //!
 //! Invariant: digits are grouped once into clusters; from each group at most 34 characters are looked at.
-//! Sources: ISO/IEC 7812 and the card networks' published ranges, SWIFT IBAN registry, US SSA numbering rules
-//! (areas 000, 666 and 900 to 999, group 00 and serial 0000 are never issued).
+//! Sources: ISO/IEC 7812 and the card networks' published ranges, SWIFT IBAN registry.
 
 use super::checksum;
 use super::phone;
@@ -58,7 +57,6 @@ fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
             first = last + 1;
             continue;
         }
-        social_security(view, groups, first, out);
         first += 1;
     }
     phone::cluster(view, groups, out);
@@ -106,6 +104,20 @@ fn card(view: &View<'_>, groups: &[Token], first: usize, out: &mut Vec<Span>) ->
     (score >= 1.0).then_some(last)
 }
 
+/// Whether a value is a card number: a range and length of a network, Luhn's check digit, not one digit throughout.
+pub(crate) fn is_card(value: &str) -> bool {
+    let digits: Vec<u8> = value.bytes().filter(|byte| !b" -".contains(byte)).collect();
+    let plain = digits.iter().all(u8::is_ascii_digit) && (12..=CARD_DIGITS).contains(&digits.len());
+    let values: Vec<u8> = digits.iter().map(|byte| byte & 0x0F).collect();
+    plain && issuer(&values).is_some() && checksum::luhn(&values) && values.iter().any(|digit| *digit != values[0])
+}
+
+/// Whether a value is an IBAN: its country's length and structure, and the checksum.
+pub(crate) fn is_iban(value: &str) -> bool {
+    let compact: Vec<u8> = value.bytes().filter(|b| !b" -".contains(b)).map(|b| b.to_ascii_uppercase()).collect();
+    checksum::iban(&compact)
+}
+
 /// How well digits fit the ranges and lengths of card networks: 1 for one of the large networks.
 fn issuer(digits: &[u8]) -> Option<f32> {
     let prefix = |n: usize| digits[..n].iter().fold(0u32, |value, digit| value * 10 + u32::from(*digit));
@@ -133,49 +145,6 @@ fn issuer(digits: &[u8]) -> Option<f32> {
         12..=15 if maestro => Some(0.4),
         _ => None,
     }
-}
-
-/// `123-45-6789`, the same with spaces or dots, or nine digits.
-fn social_security(view: &View<'_>, groups: &[Token], first: usize, out: &mut Vec<Span>) {
-    let digits = |index: usize| groups.get(index).map_or("", |g| view.word(g));
-    let (area, group, serial, last, mut score): (_, _, _, _, f32) = match digits(first).len() {
-        9 => {
-            let all = digits(first);
-            (&all[..3], &all[3..5], &all[5..], first, 0.1)
-        }
-        3 if digits(first + 1).len() == 2 && digits(first + 2).len() == 4 => {
-            let gap = view.gap(&groups[first], &groups[first + 1]);
-            let score = match gap {
-                "-" => 0.55,
-                " " => 0.3,
-                "." => 0.25,
-                _ => return,
-            };
-            if gap != view.gap(&groups[first + 1], &groups[first + 2]) {
-                return;
-            }
-            (digits(first), digits(first + 1), digits(first + 2), first + 2, score)
-        }
-        _ => return,
-    };
-    let (start, end) = (groups[first].start, groups[last].end);
-    let beside = |b: u8| is_word_byte(b) || matches!(b, b'-' | b'$');
-    if beside(view.before(start)) || is_word_byte(view.at(end)) || (view.at(end) == b'-' && last + 1 < groups.len()) {
-        return;
-    }
-    let never = area == "000" || area == "666" || area >= "900" || group == "00" || serial == "0000";
-    // Numbers printed in advertisements and on sample cards.
-    let sample = matches!((area, group, serial), ("078", "05", "1120") | ("219", "09", "9999") | ("123", "45", "6789"));
-    let constant = [area, group, serial].concat().bytes().all(|b| b == area.as_bytes()[0]);
-    if never || sample || constant {
-        return;
-    }
-    if view.near(Topic::Ssn, start, end, 40) {
-        score += 0.45;
-    } else if view.just_before(Topic::Reference, start, 14) {
-        score -= 0.1;
-    }
-    out.push(Span::new(start, end, Label::US_SSN, score.clamp(0.01, 0.95)));
 }
 
 /// An account number whose country code stands at `start`; one case throughout, groups apart by one space or hyphen.

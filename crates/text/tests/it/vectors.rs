@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use cloister_text::{Detector, code_points};
+use cloister_text::{Detector, Label, code_points, is_valid};
 use serde_json::Value;
 
 use crate::detector;
@@ -94,30 +94,48 @@ fn score(detector: &Detector, rows: &[Value], label: &str, gold_labels: &[&str])
     score
 }
 
+/// Right cases and all cases of each entity, and what was wrong.
+#[derive(Default)]
+struct Tally<'a>(BTreeMap<&'a str, (usize, usize)>);
+
+impl<'a> Tally<'a> {
+    fn count(&mut self, entity: &'a str, right: bool) {
+        let count = self.0.entry(entity).or_default();
+        count.0 += usize::from(right);
+        count.1 += 1;
+    }
+
+    /// 99 % of every entity with at least 20 cases, 98 % over all.
+    fn check(&self) {
+        let (mut right, mut all) = (0, 0);
+        for (entity, count) in &self.0 {
+            eprintln!("{entity}: {} of {}", count.0, count.1);
+            assert!(count.1 < 20 || count.0 * 100 >= count.1 * 99, "{entity}: {} of {}", count.0, count.1);
+            right += count.0;
+            all += count.1;
+        }
+        eprintln!("all: {right} of {all}");
+        assert!(right * 100 >= all * 98, "{right} of {all}");
+    }
+}
+
+/// Entities of the cases that no detector has a label for yet.
+const WITHOUT_DETECTOR: &[&str] = &["CRYPTO", "DATE_TIME", "PH_MOBILE_NUMBER", "TR_PHONE_NUMBER"];
+
 #[test]
 fn vectors_presidio_cases() {
     let Some(rows) = rows("presidio_cases_dev.jsonl") else { return };
     let detector = detector();
-    // Presidio's URL takes quotation marks into the span; ours leave them outside.
-    let floors = BTreeMap::from([
-        ("EMAIL_ADDRESS", 1.0),
-        ("PHONE_NUMBER", 1.0),
-        ("CREDIT_CARD", 1.0),
-        ("IBAN_CODE", 1.0),
-        ("US_SSN", 1.0),
-        ("IP_ADDRESS", 1.0),
-        ("MAC_ADDRESS", 1.0),
-        ("URL", 1.0),
-    ]);
-    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut tally = Tally::default();
     for row in &rows {
         let entity = row["entity"].as_str().unwrap();
         let default_mode = row["mode"].as_str() == Some("default");
-        if !floors.contains_key(entity) || row["kind"].as_str() != Some("analyze") || !default_mode {
+        if WITHOUT_DETECTOR.contains(&entity) || row["kind"].as_str() != Some("analyze") || !default_mode {
             continue;
         }
         let text = row["text"].as_str().unwrap();
         let spans: Vec<_> = detector.candidates(text).into_iter().filter(|span| span.label.0 == entity).collect();
+        // Presidio's URL takes quotation marks into the span; ours leave them outside.
         let trim = |(start, end): (usize, usize)| {
             let quoted = text.chars().nth(start).is_some_and(|c| c == '"' || c == '\'');
             if quoted { (start + 1, end - 1) } else { (start, end) }
@@ -129,15 +147,30 @@ fn vectors_presidio_cases() {
         if !right {
             eprintln!("{entity}: {text:?} gave {got:?}, wanted {want:?}");
         }
-        let count = counts.entry(entity).or_default();
-        count.0 += usize::from(right);
-        count.1 += 1;
+        tally.count(entity, right);
     }
-    for (entity, floor) in floors {
-        let (right, all) = counts[entity];
-        eprintln!("{entity}: {right} of {all}");
-        assert!(right as f64 >= floor * all as f64, "{entity}: {right} of {all}");
+    tally.check();
+}
+
+#[test]
+fn vectors_presidio_validations() {
+    let Some(rows) = rows("presidio_cases_dev.jsonl") else { return };
+    let mut tally = Tally::default();
+    for row in &rows {
+        if row["kind"].as_str() != Some("validate") || row["mode"].as_str() != Some("default") {
+            continue;
+        }
+        let entity = row["entity"].as_str().unwrap();
+        let label = Label::ALL.into_iter().find(|label| label.0 == entity);
+        let value = row["text"].as_str().unwrap();
+        let got = label.and_then(|label| is_valid(label, value));
+        let right = label.is_some() && got == row["valid"].as_bool();
+        if !right {
+            eprintln!("{entity}: {value:?} gave {got:?}, wanted {}", row["valid"]);
+        }
+        tally.count(entity, right);
     }
+    tally.check();
 }
 
 #[test]
@@ -179,5 +212,43 @@ fn vectors_persons_elsewhere() {
         eprintln!("{name}");
         let got = score(&detector(), &rows, "PERSON", &["PERSON"]);
         assert!(got.f1() >= floor, "{name}: F1 {:.3}", got.f1());
+    }
+}
+
+/// Texts of encyclopaedias, the web, tweets and contracts hold hardly any identifier, so what is found there is wrong.
+#[test]
+fn vectors_identifiers_in_prose() {
+    let identifier = |label: Label| {
+        let elsewhere = [
+            Label::EMAIL_ADDRESS,
+            Label::PHONE_NUMBER,
+            Label::IP_ADDRESS,
+            Label::MAC_ADDRESS,
+            Label::URL,
+            Label::CREDENTIAL,
+            Label::PERSON,
+            Label::LOCATION,
+        ];
+        !elsewhere.contains(&label)
+    };
+    let detector = detector();
+    for (name, most) in [
+        ("wikigold_train.jsonl", 0),
+        ("uner_ewt_dev.jsonl", 0),
+        ("wnut17_train.jsonl", 0),
+        ("sec_fin5_train.jsonl", 0),
+        ("btc_abefg.jsonl", 0),
+    ] {
+        let Some(rows) = rows(name) else { return };
+        let mut wrong = 0;
+        for row in &rows {
+            let text = row["text"].as_str().unwrap();
+            for span in detector.detect(text).into_iter().filter(|span| identifier(span.label)) {
+                wrong += 1;
+                eprintln!("{name}: {} {} {:?} in {text:?}", span.label, span.score, &text[span.start..span.end]);
+            }
+        }
+        eprintln!("{name}: {wrong} identifiers in {} texts", rows.len());
+        assert!(wrong <= most, "{name}: {wrong}");
     }
 }

@@ -1,0 +1,197 @@
+//! What a rule is: the form of a number, what it is worth, and the words that announce it.
+//!
+//! Invariant: whether a rule fits depends on one [`Window`] of at most [`LONGEST`] characters.
+//!
+//! Scores. A number whose check digit is one in ten, or in eleven, agrees by chance so often that agreement is worth
+//! 0.4 at most where nothing else speaks for it: below the usual threshold of 0.5. Form and check digits that together
+//! leave less than about one in a hundred of random strings are worth 0.5 to 0.8, and those that leave next to none 1.0.
+//! A word that names the number nearby lifts agreement to 1.0, and a form without check digits to [`Rule::cued`].
+
+use super::super::Label;
+use super::window::{LONGEST, Window};
+
+/// What a rule says of characters that have its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The definition forbids them.
+    Refuted,
+    /// The form fits, and the definition knows no check.
+    Fits,
+    /// They keep every rule of the definition, but no check digit was compared.
+    Sound,
+    /// Their check digits agree.
+    Agrees,
+}
+
+impl Verdict {
+    /// [`Self::Agrees`] or [`Self::Refuted`].
+    pub(super) fn check(agrees: bool) -> Self {
+        if agrees { Self::Agrees } else { Self::Refuted }
+    }
+
+    /// [`Self::Fits`] or [`Self::Refuted`].
+    pub(super) fn form(fits: bool) -> Self {
+        if fits { Self::Fits } else { Self::Refuted }
+    }
+}
+
+/// The characters of a number without its separators.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    /// One of these: `A` stands for a letter, `9` for a digit, `*` for either, a small letter for itself.
+    Of(&'static [&'static str]),
+    /// So many digits.
+    Digits(usize, usize),
+    /// So many letters and digits, one digit at least.
+    Mixed(usize, usize),
+}
+
+impl Shape {
+    /// Whether a number of `length` characters, all digits or with letters, can have this shape.
+    pub(super) fn admits(self, length: usize, letters: bool) -> bool {
+        match self {
+            Self::Of(shapes) => shapes.iter().any(|shape| {
+                let fixed = shape.bytes().any(|class| class == b'A' || class.is_ascii_lowercase());
+                let digits = shape.bytes().all(|class| class == b'9');
+                shape.len() == length && if letters { !digits } else { !fixed }
+            }),
+            Self::Digits(least, most) => !letters && (least..=most).contains(&length),
+            Self::Mixed(least, most) => (least..=most).contains(&length),
+        }
+    }
+
+    fn fits(self, compact: &[u8]) -> bool {
+        match self {
+            Self::Of(shapes) => shapes.iter().any(|shape| {
+                shape.len() == compact.len()
+                    && shape.bytes().zip(compact).all(|(class, byte)| match class {
+                        b'A' => byte.is_ascii_uppercase(),
+                        b'9' => byte.is_ascii_digit(),
+                        b'*' => byte.is_ascii_alphanumeric(),
+                        literal => literal.to_ascii_uppercase() == *byte,
+                    })
+            }),
+            Self::Digits(least, most) => {
+                (least..=most).contains(&compact.len()) && compact.iter().all(u8::is_ascii_digit)
+            }
+            Self::Mixed(least, most) => {
+                (least..=most).contains(&compact.len()) && compact.iter().any(u8::is_ascii_digit)
+            }
+        }
+    }
+}
+
+/// Where separators may stand. Places count characters from the left, negative ones from the right.
+#[derive(Clone, Copy)]
+pub(super) enum Cuts {
+    /// Nowhere.
+    Nowhere,
+    /// At all of these places, or at none.
+    All(&'static [isize]),
+    /// At any of these places.
+    Within(&'static [isize]),
+    /// Wherever the check allows.
+    Anywhere,
+}
+
+impl Cuts {
+    fn fit(self, window: &Window) -> bool {
+        let place = |cut: isize| usize::try_from(cut).unwrap_or(window.len().saturating_sub(cut.unsigned_abs()));
+        let allowed = |cuts: &[isize]| window.cuts().all(|at| cuts.iter().any(|cut| place(*cut) == at));
+        match self {
+            Self::Nowhere => window.cuts().next().is_none(),
+            Self::All(cuts) => match window.cuts().count() {
+                0 => true,
+                n => n == cuts.len() && allowed(cuts),
+            },
+            Self::Within(cuts) => allowed(cuts),
+            Self::Anywhere => true,
+        }
+    }
+}
+
+/// The score of a number without a word that announces it.
+#[derive(Clone, Copy)]
+pub(super) struct Worth {
+    /// Where only the form fits; 0 for no candidate at all.
+    pub(super) form: f32,
+    /// Where the check digits agree.
+    pub(super) agrees: f32,
+}
+
+impl Worth {
+    pub(super) const NOTHING: Self = Self::form(0.0);
+
+    /// A form without check digits.
+    pub(super) const fn form(form: f32) -> Self {
+        Self { form, agrees: form }
+    }
+
+    /// A form of which only numbers with the right check digits are believed.
+    pub(super) const fn check(agrees: f32) -> Self {
+        Self { form: 0.0, agrees }
+    }
+
+    pub(super) const fn both(form: f32, agrees: f32) -> Self {
+        Self { form, agrees }
+    }
+}
+
+/// How one kind of number is recognised.
+pub(super) struct Rule {
+    pub(super) label: Label,
+    pub(super) shape: Shape,
+    pub(super) cuts: Cuts,
+    /// The separators that may stand at the cuts.
+    pub(super) separators: &'static [u8],
+    /// Whether all separators have to be the same.
+    pub(super) uniform: bool,
+    /// Score of a number written without separators.
+    pub(super) bare: Worth,
+    /// Score of a number written with separators.
+    pub(super) grouped: Worth,
+    /// Score of a form without check digits beside a word that announces it.
+    pub(super) cued: f32,
+    /// How many bytes before the number such a word may end.
+    pub(super) reach: usize,
+    /// Whether small letters keep a word from announcing the number: they would be words of their own.
+    pub(super) capitals: bool,
+    /// Whether the number may follow small letters without a space.
+    pub(super) glued: bool,
+    pub(super) check: fn(&Window) -> Verdict,
+    /// Words that announce the number, in small letters.
+    pub(super) cues: &'static [&'static str],
+}
+
+impl Rule {
+    /// What most rules share.
+    pub(super) const BASE: Self = Self {
+        label: Label::ACCOUNT_NUMBER,
+        shape: Shape::Of(&[]),
+        cuts: Cuts::Nowhere,
+        separators: b" -",
+        uniform: true,
+        bare: Worth::NOTHING,
+        grouped: Worth::NOTHING,
+        cued: 0.75,
+        reach: 48,
+        capitals: false,
+        glued: false,
+        check: |_| Verdict::Fits,
+        cues: &[],
+    };
+
+    /// The verdict on a window, [`None`] where its form is another one.
+    pub(super) fn verdict(&self, window: &Window) -> Option<Verdict> {
+        let fits = self.shape.fits(window.compact())
+            && window.separators().iter().all(|separator| self.separators.contains(separator))
+            && (!self.uniform || window.separators().windows(2).all(|pair| pair[0] == pair[1]))
+            && self.cuts.fit(window);
+        fits.then(|| (self.check)(window))
+    }
+
+    /// Lengths that its numbers can have.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (usize, bool)> {
+        (1..=LONGEST).flat_map(|n| [(n, false), (n, true)]).filter(|(n, letters)| self.shape.admits(*n, *letters))
+    }
+}
