@@ -100,7 +100,8 @@ fn is_whole_word(bytes: &[u8], start: usize, end: usize) -> bool {
     }
     let hump = |at: usize| bytes[at - 1].is_ascii_lowercase() && bytes[at].is_ascii_uppercase();
     let plural = usize::from(bytes.get(end).is_some_and(|byte| *byte == b's'));
-    let begins = start == 0 || !letter(bytes[start - 1]) || hump(start);
+    // A number may follow at once, but a word does not follow one: `t.co/x6cdl`.
+    let begins = start == 0 || !(letter(bytes[start - 1]) || bytes[start - 1].is_ascii_digit()) || hump(start);
     let ends = |at: usize| at >= bytes.len() || !letter(bytes[at]) || bytes[at] >= 0xE0 || hump(at);
     begins && (ends(end) || ends(end + plural)) && !in_placeholder(bytes, start)
 }

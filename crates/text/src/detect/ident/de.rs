@@ -52,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
         // The forms of the states: district, number and check digit.
         label: Label::DE_TAX_NUMBER,
         shape: Shape::Digits(9, 12),
-        cuts: Cuts::Anywhere,
+        cuts: Cuts::Anywhere(2),
         separators: b"/",
         grouped: Worth::form(0.35),
         cued: 0.9,
@@ -209,8 +209,8 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         label: Label::DE_KFZ,
-        shape: Shape::Mixed(3, 10),
-        cuts: Cuts::Anywhere,
+        shape: Shape::Code(3, 10),
+        cuts: Cuts::Anywhere(2),
         uniform: false,
         capitals: true,
         grouped: Worth::form(0.3),

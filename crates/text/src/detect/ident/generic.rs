@@ -145,7 +145,7 @@ pub(super) const RULES: &[Rule] = &[
 /// A number without a form of its own, right behind the words that name it.
 const NAMED: Rule = Rule {
     shape: Shape::Mixed(5, 20),
-    cuts: Cuts::Anywhere,
+    cuts: Cuts::Anywhere(3),
     separators: b"-/",
     uniform: false,
     check: |w| Verdict::form(w.compact().iter().filter(|c| c.is_ascii_digit()).count() >= 4 && w.compact().is_ascii()),

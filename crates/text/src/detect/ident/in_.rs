@@ -15,6 +15,7 @@ pub(super) const RULES: &[Rule] = &[
         shape: Shape::Of(&["999999999999"]),
         cuts: Cuts::All(&[4, 8]),
         separators: b" -:",
+        uniform: false,
         bare: Worth::check(0.35),
         grouped: Worth::check(0.45),
         check: |w| {

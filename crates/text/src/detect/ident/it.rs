@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         label: Label::IT_VAT_CODE,
         shape: Shape::Of(&["99999999999"]),
-        cuts: Cuts::Anywhere,
+        cuts: Cuts::Anywhere(6),
         separators: b" _",
         bare: Worth::check(0.35),
         grouped: Worth::check(0.3),
@@ -48,10 +48,10 @@ pub(super) const RULES: &[Rule] = &[
         shape: Shape::Of(&["AA9999999A", "u1*******A"]),
         bare: Worth::form(0.2),
         cued: 0.8,
-        // The newer form uses no vowels, nor Q and V.
+        // The newer form leaves out letters that look like others.
         check: |w| {
             let newer = w.compact().starts_with(b"U1");
-            let letters = w.compact()[2..9].iter().all(|c| !b"AEIOQV".contains(c));
+            let letters = w.compact()[2..9].iter().all(|c| !b"AIOQV".contains(c));
             Verdict::form(!newer || letters)
         },
         cues: &["patente", "patente di guida", "licenza di guida", "licenza", "driving licence", "driver license"],

@@ -61,6 +61,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::KR_DRIVER_LICENSE,
         shape: Shape::Of(&["999999999999"]),
         cuts: Cuts::Within(&[2, 4, 10]),
+        uniform: false,
         bare: Worth::form(0.05),
         grouped: Worth::form(0.4),
         cued: 0.8,

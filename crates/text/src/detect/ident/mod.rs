@@ -44,7 +44,7 @@ use super::{Label, Span, number};
 use crate::error::{Error, Result};
 use cues::{Cues, Search};
 use rule::{Rule, Shape, Verdict};
-use window::{LONGEST, Piece, Window, pieces};
+use window::{LONGEST, PIECES, Piece, Window, pieces};
 
 /// Rules by the locale that they belong to.
 const TABLES: &[(&str, &[Rule])] = &[
@@ -103,8 +103,8 @@ const SMALL_LETTERS: f32 = 0.6;
 pub(crate) struct Identifiers {
     rules: Vec<&'static Rule>,
     cues: Cues,
-    /// Rules by length, without and with letters.
-    by_length: [[Vec<u16>; 2]; LONGEST + 1],
+    /// Rules by what [`place`] makes of a window.
+    by_place: Vec<Vec<u16>>,
     chosen: bool,
 }
 
@@ -120,13 +120,12 @@ impl Identifiers {
         let wanted = |locale: &str| locales.is_none_or(|names| names.iter().any(|name| name == locale));
         let national = TABLES.iter().filter(|(locale, _)| wanted(locale)).flat_map(|(_, rules)| rules.iter());
         let rules: Vec<&'static Rule> = national.chain(generic::RULES).collect();
-        let mut by_length: [[Vec<u16>; 2]; LONGEST + 1] = Default::default();
-        for (index, rule) in (0..).zip(&rules) {
-            for (length, letters) in rule.lengths() {
-                by_length[length][usize::from(letters)].push(index);
-            }
-        }
-        Ok(Self { cues: Cues::new(&rules)?, rules, by_length, chosen: locales.is_some() })
+        let by_place = places()
+            .map(|(length, letters, separators)| {
+                (0..).zip(&rules).filter(|(_, rule)| rule.admits(length, letters, separators)).map(|(n, _)| n).collect()
+            })
+            .collect();
+        Ok(Self { cues: Cues::new(&rules)?, rules, by_place, chosen: locales.is_some() })
     }
 
     /// Adds the candidates of a text.
@@ -142,6 +141,18 @@ impl Identifiers {
     }
 }
 
+/// All lengths, with or without letters, and numbers of separators, in the order of [`place`].
+fn places() -> impl Iterator<Item = (usize, bool, usize)> {
+    (0..=LONGEST).flat_map(|length| {
+        [false, true].into_iter().flat_map(move |letters| (0..PIECES).map(move |joints| (length, letters, joints)))
+    })
+}
+
+/// Where the rules for a window stand.
+fn place(window: &Window) -> usize {
+    (2 * window.len() + usize::from(window.letters)) * PIECES + window.separators().len()
+}
+
 /// The rest of a piece such as `is030594W903B`, which lacks a space.
 fn after_small_letters(bytes: &[u8], piece: Piece) -> Option<Piece> {
     let run = &bytes[piece.start..piece.end];
@@ -153,9 +164,9 @@ fn after_small_letters(bytes: &[u8], piece: Piece) -> Option<Piece> {
 /// What stands beside a window.
 #[derive(PartialEq, Eq)]
 enum Edges {
-    /// Letters or an underscore: the window is part of a longer word.
-    Word,
-    /// Digits behind a separator, a currency, a sign: the window is part of a longer number.
+    /// Letters or an underscore, or more groups: the window is part of a longer word or number.
+    Inside,
+    /// Digits behind another separator, a currency, a sign: the window is part of a longer number.
     Number,
     Clear,
 }
@@ -177,7 +188,7 @@ impl Pass<'_> {
             if !window.append(self.view.bytes, piece) {
                 return;
             }
-            let rules = &self.table.by_length[window.len()][usize::from(window.letters)];
+            let rules = &self.table.by_place[place(&window)];
             if window.digits && !rules.is_empty() {
                 self.window(&window, start, piece.end, rules, glued);
             }
@@ -196,11 +207,13 @@ impl Pass<'_> {
             }
             let Some(verdict) = rule.verdict(window).filter(|verdict| *verdict != Verdict::Refuted) else { continue };
             let edges = edges.get_or_insert_with(|| self.edges(window, start, end, glued));
-            if *edges == Edges::Word {
+            if *edges == Edges::Inside {
                 return;
             }
             let whole = *edges == Edges::Clear;
-            let cue = if rule.cues.is_empty() || !whole || rule.capitals && window.small {
+            // `JH21 was`: words of a sentence rather than parts of a code.
+            let words = window.small && (rule.capitals || window.capital && !window.separators().is_empty());
+            let cue = if rule.cues.is_empty() || !whole || words {
                 None
             } else {
                 self.cues.distance(*index, start, end, rule.reach)
@@ -249,13 +262,22 @@ impl Pass<'_> {
         // Scripts from Thai on are written without spaces; a number may follow at once.
         let word = |c: Option<char>| c.is_some_and(|c| c == '_' || c.is_alphanumeric() && c < '\u{E00}');
         if !glued && word(left) || word(right) {
-            return Edges::Word;
+            return Edges::Inside;
         }
         let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         let joint = |c: Option<char>| matches!(c, Some('-' | '.' | '/' | ',' | ':'));
         let amount = |c: Option<char>| matches!(c, Some('$' | '€' | '£' | '¥' | '+' | '%' | '°'));
-        let goes_on = joint(left) && digit(before.next()) || joint(right) && digit(after.next());
-        if !window.letters && (amount(left) || amount(right)) || goes_on { Edges::Number } else { Edges::Clear }
+        let left_group = joint(left) && digit(before.next());
+        let right_group = joint(right) && digit(after.next());
+        let same = |c: Option<char>| c.is_some_and(|c| window.separators().iter().any(|own| char::from(*own) == c));
+        if left_group && same(left) || right_group && same(right) {
+            return Edges::Inside;
+        }
+        if !window.letters && (amount(left) || amount(right)) || left_group || right_group {
+            Edges::Number
+        } else {
+            Edges::Clear
+        }
     }
 }
 
@@ -309,7 +331,7 @@ mod tests {
                     assert!(shape.len() <= LONGEST && shape.bytes().all(known), "{label} {shape}");
                 }
             }
-            assert!(rule.lengths().count() > 0, "{label}");
+            assert!(places().any(|(length, letters, joints)| rule.admits(length, letters, joints)), "{label}");
             for worth in [rule.bare.form, rule.bare.agrees, rule.grouped.form, rule.grouped.agrees, rule.cued] {
                 assert!((0.0..=1.0).contains(&worth), "{label}");
             }

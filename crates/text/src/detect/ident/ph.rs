@@ -9,7 +9,7 @@ use super::rule::{Cuts, Rule, Shape, Verdict, Worth};
 pub(super) const RULES: &[Rule] = &[Rule {
     label: Label::PH_TIN,
     shape: Shape::Of(&["999999999", "999999999999"]),
-    cuts: Cuts::Anywhere,
+    cuts: Cuts::Anywhere(3),
     separators: b"-",
     bare: Worth::check(0.3),
     grouped: Worth::check(0.45),

@@ -1,6 +1,6 @@
 //! What a rule is: the form of a number, what it is worth, and the words that announce it.
 //!
-//! Invariant: whether a rule fits depends on one [`Window`] of at most [`LONGEST`] characters.
+//! Invariant: whether a rule fits depends on one [`Window`], which is bounded.
 //!
 //! Scores. A number whose check digit is one in ten, or in eleven, agrees by chance so often that agreement is worth
 //! 0.4 at most where nothing else speaks for it: below the usual threshold of 0.5. Form and check digits that together
@@ -8,7 +8,7 @@
 //! A word that names the number nearby lifts agreement to 1.0, and a form without check digits to [`Rule::cued`].
 
 use super::super::Label;
-use super::window::{LONGEST, Window};
+use super::window::Window;
 
 /// What a rule says of characters that have its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(super) enum Shape {
     Digits(usize, usize),
     /// So many letters and digits, one digit at least.
     Mixed(usize, usize),
+    /// So many letters and digits, at least one of each.
+    Code(usize, usize),
 }
 
 impl Shape {
@@ -57,6 +59,7 @@ impl Shape {
             }),
             Self::Digits(least, most) => !letters && (least..=most).contains(&length),
             Self::Mixed(least, most) => (least..=most).contains(&length),
+            Self::Code(least, most) => letters && (least..=most).contains(&length),
         }
     }
 
@@ -74,7 +77,7 @@ impl Shape {
             Self::Digits(least, most) => {
                 (least..=most).contains(&compact.len()) && compact.iter().all(u8::is_ascii_digit)
             }
-            Self::Mixed(least, most) => {
+            Self::Mixed(least, most) | Self::Code(least, most) => {
                 (least..=most).contains(&compact.len()) && compact.iter().any(u8::is_ascii_digit)
             }
         }
@@ -90,22 +93,32 @@ pub(super) enum Cuts {
     All(&'static [isize]),
     /// At any of these places.
     Within(&'static [isize]),
-    /// Wherever the check allows.
-    Anywhere,
+    /// Wherever the check allows, so many at most.
+    Anywhere(usize),
 }
 
 impl Cuts {
+    /// Whether a number may have so many separators.
+    fn admits(self, separators: usize) -> bool {
+        match self {
+            _ if separators == 0 => true,
+            Self::Nowhere => false,
+            Self::All(cuts) => separators == cuts.len(),
+            Self::Within(cuts) => separators <= cuts.len(),
+            Self::Anywhere(most) => separators <= most,
+        }
+    }
+
     fn fit(self, window: &Window) -> bool {
         let place = |cut: isize| usize::try_from(cut).unwrap_or(window.len().saturating_sub(cut.unsigned_abs()));
         let allowed = |cuts: &[isize]| window.cuts().all(|at| cuts.iter().any(|cut| place(*cut) == at));
         match self {
             Self::Nowhere => window.cuts().next().is_none(),
-            Self::All(cuts) => match window.cuts().count() {
-                0 => true,
-                n => n == cuts.len() && allowed(cuts),
-            },
+            Self::All(cuts) => {
+                window.separators().is_empty() || window.separators().len() == cuts.len() && allowed(cuts)
+            }
             Self::Within(cuts) => allowed(cuts),
-            Self::Anywhere => true,
+            Self::Anywhere(most) => window.separators().len() <= most,
         }
     }
 }
@@ -190,8 +203,11 @@ impl Rule {
         fits.then(|| (self.check)(window))
     }
 
-    /// Lengths that its numbers can have.
-    pub(super) fn lengths(&self) -> impl Iterator<Item = (usize, bool)> {
-        (1..=LONGEST).flat_map(|n| [(n, false), (n, true)]).filter(|(n, letters)| self.shape.admits(*n, *letters))
+    /// Whether a number of so many characters, all digits or with letters, and so many separators can be one of its.
+    pub(super) fn admits(&self, length: usize, letters: bool, separators: usize) -> bool {
+        let score = if separators == 0 { self.bare } else { self.grouped };
+        self.shape.admits(length, letters)
+            && self.cuts.admits(separators)
+            && (score.form > 0.0 || score.agrees > 0.0 || !self.cues.is_empty())
     }
 }

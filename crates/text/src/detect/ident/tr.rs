@@ -48,7 +48,7 @@ pub(super) const RULES: &[Rule] = &[
             "99AAA999",
             "99AAA9999",
         ]),
-        cuts: Cuts::Anywhere,
+        cuts: Cuts::Anywhere(2),
         capitals: true,
         bare: Worth::form(0.15),
         grouped: Worth::form(0.3),

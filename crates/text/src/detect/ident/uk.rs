@@ -13,6 +13,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::UK_NHS,
         shape: Shape::Of(&["9999999999"]),
         cuts: Cuts::Within(&[3, 6]),
+        uniform: false,
         bare: Worth::check(0.35),
         grouped: Worth::check(0.45),
         check: |w| Verdict::check(checksum::weighted(w.compact(), &[10, 9, 8, 7, 6, 5, 4, 3, 2, 1]).is_multiple_of(11)),
@@ -132,6 +133,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::UK_VEHICLE_REGISTRATION,
         shape: Shape::Of(&["AAA9A", "AAA99A", "AAA999A"]),
         cuts: Cuts::Within(&[3, -1]),
+        uniform: false,
         bare: Worth::form(0.15),
         grouped: Worth::form(0.15),
         check: |w| {

@@ -13,6 +13,7 @@ use super::window::Window;
 const SSN: &[&str] =
     &["ssn", "ss#", "social security", "social", "social sec", "ssid", "tax id", "taxpayer", "social security number"];
 const PASSPORT: &[&str] = &["passport", "passport number", "passport no", "travel document", "pasaporte"];
+const DRIVER: &[&str] = &["driver license", "driver's license", "drivers license", "driving license", "license number"];
 const LICENSE: &[&str] = &[
     "driver license",
     "driver's license",
@@ -60,6 +61,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::US_ITIN,
         shape: Shape::Of(&["999999999"]),
         cuts: Cuts::Within(&[3, 5]),
+        uniform: false,
         bare: Worth::form(0.3),
         grouped: Worth::form(0.55),
         cued: 0.9,
@@ -82,8 +84,6 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         label: Label::US_DRIVER_LICENSE,
         shape: Shape::Of(&[
-            "A999",
-            "A9999",
             "A99999",
             "A999999",
             "A9999999",
@@ -95,9 +95,6 @@ pub(super) const RULES: &[Rule] = &[
             "A9999999999999",
             "A99999999999999",
             "A999999999999999999",
-            "AA99",
-            "AA999",
-            "AA9999",
             "AA99999",
             "AA999999",
             "AA9999999",
@@ -109,7 +106,6 @@ pub(super) const RULES: &[Rule] = &[
             "AA999999A",
             "99999999AA",
             "999AA9999",
-            "A9A9A",
             "9999999A",
             "99999999A",
         ]),
@@ -117,6 +113,16 @@ pub(super) const RULES: &[Rule] = &[
         cued: 0.65,
         reach: 32,
         cues: LICENSE,
+        ..Rule::BASE
+    },
+    Rule {
+        // Short ones are also names of roads, flights and parts.
+        label: Label::US_DRIVER_LICENSE,
+        shape: Shape::Of(&["A999", "A9999", "AA99", "AA999", "AA9999", "A9A9A"]),
+        bare: Worth::form(0.1),
+        cued: 0.6,
+        reach: 16,
+        cues: DRIVER,
         ..Rule::BASE
     },
     Rule {
@@ -143,7 +149,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::US_DRIVER_LICENSE,
         shape: Shape::Of(&["9999999999999999"]),
         bare: Worth::form(0.01),
-        cues: &["driver license", "driver's license", "drivers license"],
+        cues: DRIVER,
         cued: 0.55,
         reach: 16,
         ..Rule::BASE
@@ -191,6 +197,7 @@ pub(super) const RULES: &[Rule] = &[
         label: Label::US_NPI,
         shape: Shape::Of(&["9999999999"]),
         cuts: Cuts::All(&[4, 7]),
+        uniform: false,
         bare: Worth::check(0.35),
         grouped: Worth::check(0.45),
         check: national_provider,

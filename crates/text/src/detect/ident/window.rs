@@ -8,7 +8,7 @@ use super::super::view::{Form, Token, View};
 /// Characters of the longest number that has a rule.
 pub(super) const LONGEST: usize = 24;
 /// Pieces of the most divided number that has a rule.
-const PIECES: usize = 7;
+pub(super) const PIECES: usize = 7;
 /// Short words before and after a number that may be parts of it: `B AB 1234`, `AB 12 34 56 C`.
 const WORDS_BESIDE: usize = 2;
 const LONGEST_WORD: usize = 7;
@@ -117,6 +117,8 @@ pub(super) struct Window {
     pub(super) digits: bool,
     /// Small letters were found.
     pub(super) small: bool,
+    /// Capitals were found.
+    pub(super) capital: bool,
 }
 
 impl Window {
@@ -130,6 +132,7 @@ impl Window {
             letters: false,
             digits: false,
             small: false,
+            capital: false,
         }
     }
 
@@ -172,6 +175,7 @@ impl Window {
             self.digits |= byte.is_ascii_digit();
             self.letters |= !byte.is_ascii_digit();
             self.small |= byte.is_ascii_lowercase();
+            self.capital |= byte.is_ascii_uppercase();
             // An umlaut is kept as the second byte of its capital.
             self.compact[self.length] = if byte.is_ascii() {
                 byte.to_ascii_uppercase()
