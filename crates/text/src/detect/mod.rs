@@ -9,9 +9,13 @@
 //! Source of the scheme: Microsoft Presidio's recognisers (pattern score, validation, context words).
 
 mod address;
+mod age;
 pub(crate) mod checksum;
+mod crypto;
 mod cue;
+pub mod date;
 mod document;
+mod edge;
 pub(crate) mod names;
 mod network;
 mod number;
@@ -20,6 +24,7 @@ mod phone;
 mod postcode;
 mod resolve;
 mod secret;
+mod username;
 mod view;
 
 use std::collections::BTreeMap;
@@ -61,8 +66,23 @@ impl Label {
     /// Place; a postal address has the kind `address`.
     pub const LOCATION: Self = Self("LOCATION");
 
+    /// Date, time or both.
+    pub const DATE_TIME: Self = Self("DATE_TIME");
+    /// Age of a person.
+    pub const AGE: Self = Self("AGE");
+    /// Address of a wallet of a cryptocurrency.
+    pub const CRYPTO: Self = Self("CRYPTO");
+    /// Universally unique identifier.
+    pub const UUID: Self = Self("UUID");
+    /// Name of a user account; handle.
+    pub const USERNAME: Self = Self("USERNAME");
+    /// Philippine mobile telephone number.
+    pub const PH_MOBILE_NUMBER: Self = Self("PH_MOBILE_NUMBER");
+    /// Turkish telephone number.
+    pub const TR_PHONE_NUMBER: Self = Self("TR_PHONE_NUMBER");
+
     /// All labels that this version detects.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::EMAIL_ADDRESS,
         Self::PHONE_NUMBER,
         Self::CREDIT_CARD,
@@ -74,6 +94,13 @@ impl Label {
         Self::CREDENTIAL,
         Self::PERSON,
         Self::LOCATION,
+        Self::DATE_TIME,
+        Self::AGE,
+        Self::CRYPTO,
+        Self::UUID,
+        Self::USERNAME,
+        Self::PH_MOBILE_NUMBER,
+        Self::TR_PHONE_NUMBER,
     ];
 }
 
@@ -186,6 +213,10 @@ impl Detector {
         let mut spans = Vec::new();
         network::find(view, &mut spans);
         number::find(view, &mut spans);
+        date::find(view, &mut spans);
+        age::find(view, &mut spans);
+        crypto::find(view, &mut spans);
+        username::find(view, &mut spans);
         self.secrets.find(view, &mut spans);
         address::find(view, &mut spans);
         spans
