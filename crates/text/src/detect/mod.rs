@@ -9,11 +9,15 @@
 //! Source of the scheme: Microsoft Presidio's recognisers (pattern score, validation, context words).
 
 mod address;
+mod age;
 pub(crate) mod checksum;
+mod crypto;
 mod cue;
+pub mod date;
 mod document;
 mod ident;
 mod label;
+mod edge;
 pub(crate) mod names;
 mod network;
 mod number;
@@ -22,6 +26,7 @@ mod phone;
 mod postcode;
 mod resolve;
 mod secret;
+mod username;
 mod view;
 
 use std::collections::BTreeMap;
@@ -145,6 +150,10 @@ impl Detector {
         network::find(view, &mut spans);
         number::find(view, &mut spans);
         self.identifiers.find(view, &mut spans);
+        date::find(view, &mut spans);
+        age::find(view, &mut spans);
+        crypto::find(view, &mut spans);
+        username::find(view, &mut spans);
         self.secrets.find(view, &mut spans);
         address::find(view, &mut spans);
         spans

@@ -1,19 +1,21 @@
-//! E-mail addresses, web addresses, IP and hardware addresses.
+//! E-mail addresses, web addresses, IP and hardware addresses, UUIDs.
 //!
 //! Invariant: each candidate grows from one trigger byte (`@`, `:`, `.`, `-`) over a bounded or once-visited stretch,
 //! so the pass is linear. Host names are judged by the public suffix list that is compiled in; nothing is looked up.
-//! Sources: RFC 5321 section 4.5.3.1 (lengths), RFC 3986 (URI), RFC 4291 section 2.2 (IPv6 text), IEEE 802 (EUI-48).
+//! Sources: RFC 9562 (UUID), RFC 5321 section 4.5.3.1 (lengths), RFC 3986 (URI), RFC 4291 section 2.2 (IPv6 text), IEEE 802 (EUI-48).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use memchr::{memchr_iter, memmem};
 
+use super::edge::{word_after, word_before};
 use super::view::{Topic, View, is_word_byte};
 use super::{Label, Span};
 
 const LOCAL_LIMIT: usize = 64;
 const DOMAIN_LIMIT: usize = 253;
 const URL_LIMIT: usize = 4096;
+const UUID_LENGTH: usize = 36;
 
 /// Suffixes of private networks; RFC 6762 appendix G and ICANN's `.internal`.
 const PRIVATE_SUFFIXES: &[&str] = &["local", "internal", "intranet", "lan", "corp", "home", "private", "localdomain"];
@@ -42,16 +44,24 @@ fn emails(view: &View<'_>, out: &mut Vec<Span>) {
             continue;
         }
         let mut start = at - length;
-        while start < at && matches!(view.bytes[start], b'.' | b'-' | b'\'' | b'%' | b'+') {
+        while !view.text.is_char_boundary(start) {
             start += 1;
         }
-        if start == at || view.bytes[at - 1] == b'.' || !view.text.is_char_boundary(start) {
+        // Marks around the address and those that no address begins with.
+        let outside = |c: char| !c.is_alphanumeric() && c != '_';
+        start = at - view.text[start..at].trim_start_matches(outside).len();
+        if let Some((mark, c)) = view.text[start..at].char_indices().rfind(|(_, c)| is_mark(*c)) {
+            start += mark + c.len_utf8();
+        }
+        if start == at || view.bytes[at - 1] == b'.' {
             continue;
         }
         let (end, score) = match mail_domain(view, at + 1) {
             Some(found) => found,
             None => continue,
         };
+        // `@ana@social.org` is an account of a federated network.
+        let score = if view.before(start) == b'@' { 0.3 } else { score };
         out.push(Span::new(start, end, Label::EMAIL_ADDRESS, score));
     }
 }
@@ -62,7 +72,8 @@ fn mail_domain(view: &View<'_>, start: usize) -> Option<(usize, f32)> {
     while !view.text.is_char_boundary(end) {
         end -= 1;
     }
-    let run = view.text[start..end].trim_end_matches(['.', '-']);
+    let run = &view.text[start..end];
+    let run = run[..run.find(is_mark).unwrap_or(run.len())].trim_end_matches(['.', '-']);
     let mut host = run;
     loop {
         if is_public_host(host) {
@@ -83,6 +94,11 @@ fn mail_domain(view: &View<'_>, start: usize) -> Option<(usize, f32)> {
 
 fn host_length(bytes: &[u8], limit: usize) -> usize {
     bytes.iter().take(limit).take_while(|b| is_word_byte(**b) || matches!(b, b'.' | b'-')).count()
+}
+
+/// Quotation marks, dashes and other punctuation outside ASCII: they end an address.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{AB}' | '\u{BB}' | '\u{B7}' | '\u{2010}'..='\u{206F}' | '\u{3000}'..='\u{303F}' | '\u{FF00}'..='\u{FF0F}')
 }
 
 fn labels_are_sound(host: &str) -> bool {
@@ -113,16 +129,25 @@ fn urls(view: &View<'_>, out: &mut Vec<Span>) {
             ["http", "https", "ftp", "ftps", "sftp", "ssh", "ws", "wss", "git", "s3", "gs", "ldap", "smb", "rtsp"]
                 .iter()
                 .any(|known| view.text[start..at].eq_ignore_ascii_case(known));
-        if !known || is_word_byte(view.before(start)) {
+        if !known || word_before(view.text, start) {
             continue;
         }
         let end = url_end(view, at + 3);
         done = end;
         if end > at + 3 {
             let score = if view.near(Topic::Web, start, end, 40) { 0.95 } else { 0.6 };
-            out.push(Span::new(start, end, Label::URL, score));
+            web(view, start, end, score, out);
         }
     }
+}
+
+/// Adds a web address. In quotation marks, Presidio's recogniser takes the marks along: that reading is the weaker one.
+fn web(view: &View<'_>, start: usize, end: usize, score: f32, out: &mut Vec<Span>) {
+    let mark = view.before(start);
+    if start > 0 && matches!(mark, b'"' | b'\'') && view.at(end) == mark {
+        out.push(Span::new(start - 1, end + 1, Label::URL, 0.1));
+    }
+    out.push(Span::new(start, end, Label::URL, score));
 }
 
 /// Where an address ends that goes on at `from`: before white space, quotes, angle brackets and closing punctuation.
@@ -132,6 +157,9 @@ pub(crate) fn url_end(view: &View<'_>, from: usize) -> usize {
         from + view.bytes[from..stop].iter().take_while(|b| **b > b' ' && !b"<>\"'`{}|\\^".contains(b)).count();
     while !view.text.is_char_boundary(end) {
         end -= 1;
+    }
+    if let Some(mark) = view.text[from..end].find(is_mark) {
+        end = from + mark;
     }
     while end > from {
         match view.bytes[end - 1] {
@@ -158,10 +186,20 @@ fn hosts(view: &View<'_>, out: &mut Vec<Span>) {
         if end - start > DOMAIN_LIMIT || start == dot {
             continue;
         }
-        let run = view.text[start..end].trim_end_matches(['.', '-']);
-        if run.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            ipv4(view, start, run, out);
-        } else if run.len() == 14 && run.bytes().enumerate().all(|(i, b)| (b == b'.') == (i % 5 == 4)) {
+        let run = view.text[start..end].trim_end_matches(|c: char| !c.is_alphanumeric());
+        let inner = run.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let (start, run) = (start + run.len() - inner.len(), inner);
+        if run.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-')) {
+            // `192.0.2.1-192.0.2.9` is two addresses.
+            let mut from = start;
+            for piece in run.split('-') {
+                ipv4(view, from, piece, out);
+                from += piece.len() + 1;
+            }
+        } else if end == start + run.len()
+            && run.len() == 14
+            && run.bytes().enumerate().all(|(i, b)| (b == b'.') == (i % 5 == 4))
+        {
             mac(view, start, end, b'.', out);
         } else if view.before(start) != b'@' && view.at(start + run.len()) != b'@' {
             bare_host(view, start, run, out);
@@ -202,7 +240,7 @@ fn bare_host(view: &View<'_>, start: usize, run: &str, out: &mut Vec<Span>) {
     if view.near(Topic::Web, start, end, 40) {
         score += 0.35;
     }
-    out.push(Span::new(start, end, Label::URL, score));
+    web(view, start, end, score, out);
 }
 
 /// `run` is digits and dots.
@@ -213,7 +251,7 @@ fn ipv4(view: &View<'_>, start: usize, run: &str, out: &mut Vec<Span>) {
     }
     let length = run.split('.').take(4).map(str::len).sum::<usize>() + 3;
     let Ok(address) = run[..length].parse::<Ipv4Addr>() else { return };
-    if is_word_byte(view.before(start)) {
+    if word_before(view.text, start) {
         return;
     }
     let end = with_prefix_length(view, start + length, 32);
@@ -237,7 +275,7 @@ fn with_prefix_length(view: &View<'_>, end: usize, most: u32) -> usize {
     }
     let digits = view.bytes[end + 1..].iter().take(4).take_while(|b| b.is_ascii_digit()).count();
     let value = view.text[end + 1..end + 1 + digits].parse::<u32>();
-    if value.is_ok_and(|v| v <= most) && !is_word_byte(view.at(end + 1 + digits)) { end + 1 + digits } else { end }
+    if value.is_ok_and(|v| v <= most) && !word_after(view.text, end + 1 + digits) { end + 1 + digits } else { end }
 }
 
 /// Stretches of hexadecimal digits, colons and dots: IPv6 and hardware addresses.
@@ -254,7 +292,7 @@ fn colons(view: &View<'_>, out: &mut Vec<Span>) {
         while end > start && (view.bytes[end - 1] == b'.' || ends_in_one_colon(&view.bytes[start..end])) {
             end -= 1;
         }
-        if end - start < 2 || end - start > 45 || is_word_byte(view.before(start)) || is_word_byte(view.at(end)) {
+        if end - start < 2 || end - start > 45 || word_before(view.text, start) || word_after(view.text, end) {
             continue;
         }
         let run = &view.text[start..end];
@@ -281,10 +319,16 @@ fn ends_in_one_colon(run: &[u8]) -> bool {
     run.ends_with(b":") && !run.ends_with(b"::")
 }
 
-/// Hardware addresses with hyphens.
+/// Hardware addresses with hyphens, and UUIDs.
 fn dashes(view: &View<'_>, out: &mut Vec<Span>) {
     let mut done = 0;
     for dash in memchr_iter(b'-', view.bytes) {
+        if let Some(start) = dash.checked_sub(8).filter(|start| *start >= done)
+            && let Some(score) = uuid(view, start)
+        {
+            done = start + UUID_LENGTH;
+            out.push(Span::new(start, done, Label::UUID, score));
+        }
         if dash < 2 || dash - 2 < done || dash + 15 > view.bytes.len() {
             continue;
         }
@@ -296,12 +340,45 @@ fn dashes(view: &View<'_>, out: &mut Vec<Span>) {
     }
 }
 
+/// The score of the UUID at `start`: with a version and variant that are assigned it is one beyond doubt.
+fn uuid(view: &View<'_>, start: usize) -> Option<f32> {
+    let run = view.bytes.get(start..start + UUID_LENGTH)?;
+    let shaped = run.iter().enumerate().all(|(place, byte)| match place {
+        8 | 13 | 18 | 23 => *byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    });
+    let beside = |b: u8| b == b'-';
+    let end = start + UUID_LENGTH;
+    if !shaped
+        || word_before(view.text, start)
+        || word_after(view.text, end)
+        || beside(view.before(start))
+        || beside(view.at(end))
+    {
+        return None;
+    }
+    let assigned = matches!(run[14], b'1'..=b'8') && matches!(run[19].to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b');
+    let constant = run.iter().filter(|b| **b != b'-').all(|b| *b == run[0]);
+    Some(if constant {
+        0.1
+    } else if assigned {
+        0.9
+    } else {
+        0.6
+    })
+}
+
 fn mac(view: &View<'_>, start: usize, end: usize, separator: u8, out: &mut Vec<Span>) {
     let run = &view.bytes[start..end];
     let hex = || run.iter().filter(|b| **b != separator);
-    let outside = |b: u8| is_word_byte(b) || b == separator;
     let constant = hex().all(|b| b.eq_ignore_ascii_case(&b'f')) || hex().all(|b| *b == b'0');
-    if constant || !hex().all(u8::is_ascii_hexdigit) || outside(view.before(start)) || outside(view.at(end)) {
+    if constant
+        || !hex().all(u8::is_ascii_hexdigit)
+        || word_before(view.text, start)
+        || word_after(view.text, end)
+        || view.before(start) == separator
+        || view.at(end) == separator
+    {
         return;
     }
     let score = if view.near(Topic::Mac, start, end, 40) { 0.95 } else { 0.6 };

@@ -104,6 +104,8 @@ const CONTEXT: &[(Topic, &[&str])] = &[
             "phone_number",
             "phonenumber",
             "tlf",
+            "tfno",
+            "telf",
         ],
     ),
     (

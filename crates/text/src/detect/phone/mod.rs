@@ -1,11 +1,16 @@
 //! Telephone numbers in text.
 //!
 //! Invariant: a group of digits belongs to at most one number; dates, years, amounts and dotted quads are not numbers.
-//! Sources: ITU-T E.164 (country codes, at most 15 digits), NANPA (area and exchange codes begin with 2 to 9),
-//! national numbering plans of GB, DE, FR, ES and IT.
+//! Sources: ITU-T E.164 (country codes, at most 15 digits), those of [`plan`], national forms of GB, DE, FR, ES, IT, IN,
+//! CN and AU.
 
-use super::view::{Token, Topic, View, is_word_byte};
+mod plan;
+mod regional;
+
+use super::edge::{word_after, word_before};
+use super::view::{Token, Topic, View};
 use super::{Label, Span};
+use plan::{is_north_american, is_plausible};
 
 /// Finds numbers in groups of digits that stand close together.
 pub(crate) fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
@@ -20,6 +25,7 @@ pub(crate) fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
             None => first += 1,
         }
     }
+    regional::find(view, groups, out);
 }
 
 fn judge(view: &View<'_>, start: usize, end: usize, mut score: f32, extension: bool) -> f32 {
@@ -44,8 +50,7 @@ fn number(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usi
     if before == b'(' && start >= 2 && view.bytes[start - 2] == b'+' {
         return None;
     }
-    let before = if before == b'(' { view.before(start - 1) } else { before };
-    if is_word_byte(before) || b"#$%.-/_\\&".contains(&before) || before == b',' {
+    if !begins_well(view, start) {
         return None;
     }
     let text = view.word(&groups[first]);
@@ -80,7 +85,7 @@ fn international(
             break;
         }
         if ends_well(view, group.end) {
-            if plausible_international(&digits) {
+            if is_plausible(&digits) {
                 best = Some((start, group.end, index, 0.75));
             } else if skip == 0 && (9..=15).contains(&digits.len()) && best.is_none_or(|found| found.3 < 0.6) {
                 // A digit too many or an unassigned code: mistyped, but still someone's number.
@@ -91,50 +96,25 @@ fn international(
     best
 }
 
-/// Lengths with the country code, by country where the plan is narrow.
-fn plausible_international(digits: &str) -> bool {
-    let national = |code: usize| digits.len() - code;
-    match digits.as_bytes() {
-        [b'1', area, _, _, exchange, ..] => digits.len() == 11 && *area >= b'2' && *exchange >= b'2',
-        [b'7', ..] => national(1) == 10,
-        [b'4', b'4', b'0', ..] => (10..=11).contains(&national(2)),
-        [b'4', b'4', ..] | [b'4', b'6', ..] | [b'4', b'1', ..] => (7..=11).contains(&national(2)),
-        [b'3', b'3', b'0', ..] => national(2) == 10,
-        [b'3', b'3', ..] | [b'3', b'4', ..] => national(2) == 9,
-        [b'4', b'9', ..] | [b'3', b'9', ..] | [b'4', b'3', ..] => (6..=12).contains(&national(2)),
-        [b'9', b'1', ..] => (10..=11).contains(&national(2)),
-        [b'5', b'5', ..] => (10..=12).contains(&national(2)),
-        // Assigned codes begin so; 210 to 219 and the like have three digits, and the spare ones are left out.
-        [b'2', b'1' | b'2' | b'3' | b'4' | b'5' | b'6' | b'9' | b'0' | b'7', ..]
-        | [b'3', b'0' | b'1' | b'2' | b'5' | b'6' | b'7' | b'8', ..]
-        | [b'4', b'0' | b'2' | b'5' | b'7' | b'8', ..]
-        | [b'5', _, ..]
-        | [b'6', _, ..]
-        | [b'8', b'0' | b'1' | b'2' | b'4' | b'5' | b'6' | b'7' | b'8', ..]
-        | [b'9', _, ..] => (8..=15).contains(&digits.len()),
-        _ => false,
-    }
-}
-
 /// `(415) 555-0132`, `415.555.0132`, `1-415-555-0132`, ten digits.
 fn north_american(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
     let word = |index: usize| groups.get(index).map_or("", |group| view.word(group));
     let trunk = matches!(word(first), "1" | "001");
     let area = first + usize::from(trunk);
     let start = opening(view, groups[first].start);
-    if !trunk && word(first).len() == 10 && is_nanp(word(first)) && ends_well(view, groups[first].end) {
+    if !trunk && word(first).len() == 10 && is_north_american(word(first)) && ends_well(view, groups[first].end) {
         return Some((groups[first].start, groups[first].end, first, 0.3));
     }
-    if !trunk && word(first).len() == 11 && word(first).starts_with('1') && is_nanp(&word(first)[1..]) {
+    if !trunk && word(first).len() == 11 && word(first).starts_with('1') && is_north_american(&word(first)[1..]) {
         return ends_well(view, groups[first].end).then_some((groups[first].start, groups[first].end, first, 0.3));
     }
     let (a, e, s) = (word(area), word(area + 1), word(area + 2));
     let last = match (a.len(), e.len(), s.len()) {
         (3, 3, 4) => area + 2,
-        (3, 7, _) if is_nanp(&[a, e].concat()) => area + 1,
+        (3, 7, _) if is_north_american(&[a, e].concat()) => area + 1,
         _ => return None,
     };
-    if last == area + 2 && !is_nanp(&[a, e, s].concat()) || !ends_well(view, groups[last].end) {
+    if last == area + 2 && !is_north_american(&[a, e, s].concat()) || !ends_well(view, groups[last].end) {
         return None;
     }
     let brackets = view.bytes[start] == b'(' || (trunk && view.gap(&groups[first], &groups[area]).contains('('));
@@ -147,11 +127,6 @@ fn north_american(view: &View<'_>, groups: &[Token], first: usize) -> Option<(us
         _ => 0.3,
     };
     Some((start, groups[last].end, last, score))
-}
-
-fn is_nanp(digits: &str) -> bool {
-    let d = digits.as_bytes();
-    d.len() == 10 && d[0] >= b'2' && d[3] >= b'2' && d[1..3] != *b"11" && d.iter().any(|x| *x != d[0])
 }
 
 /// Formats without a country code.
@@ -189,6 +164,9 @@ fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, u
         [11] if view.word(&own[0]).starts_with("07") => 0.5,
         [_] if zero => 0.3,
         [3, 3, 3] | [3, 2, 2, 2] if matches!(lead, b'6'..=b'9') => 0.35,
+        // India: two groups of five; China: mobile numbers begin with 13 to 19.
+        [5, 5] if matches!(lead, b'6'..=b'9') => 0.35,
+        [11] | [3, 4, 4] if is_chinese_mobile(view, own) => 0.35,
         _ if brackets => 0.4,
         [3, 4] => 0.25,
         [_] if digits > 9 => 0.15,
@@ -198,10 +176,21 @@ fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, u
     Some((start, groups[last].end, last, score))
 }
 
+fn is_chinese_mobile(view: &View<'_>, groups: &[Token]) -> bool {
+    let first = view.word(&groups[0]).as_bytes();
+    first[0] == b'1' && first.get(1).is_some_and(|digit| *digit >= b'3')
+}
+
 /// The opening bracket before `start`, if one closes in the number.
 fn opening(view: &View<'_>, start: usize) -> usize {
     let closes = view.bytes[start..].iter().take(8).find(|b| !b.is_ascii_digit()) == Some(&b')');
     if view.before(start) == b'(' && closes { start - 1 } else { start }
+}
+
+/// Whether a number may begin with the group of digits at `start`, or with a bracket before it.
+fn begins_well(view: &View<'_>, start: usize) -> bool {
+    let start = start - usize::from(view.before(start) == b'(' && start > 0);
+    !word_before(view.text, start) && !b"#$%.-/_\\&,+".contains(&view.before(start))
 }
 
 fn ends_well(view: &View<'_>, end: usize) -> bool {
@@ -210,7 +199,7 @@ fn ends_well(view: &View<'_>, end: usize) -> bool {
         b'x' | b'X' => next.is_ascii_digit(),
         b'%' | b'_' | b'@' => false,
         b':' | b',' | b'=' => !next.is_ascii_digit(),
-        b => !is_word_byte(b),
+        _ => !word_after(view.text, end),
     }
 }
 
