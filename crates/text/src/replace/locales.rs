@@ -117,12 +117,12 @@ pub(super) fn of(canonical: &str) -> Option<(&'static Locale, Gender)> {
     }
 }
 
-/// Whether a name is among the most frequent of the census with its initial.
+/// Whether a given name is among the most frequent of the census with its initial.
 fn is_english(canonical: &str) -> bool {
     let initial = canonical.bytes().next().unwrap_or(b'a').to_ascii_uppercase();
-    [(Gender::Female, 8), (Gender::Male, 8), (Gender::Surname, 4)]
+    [Gender::Female, Gender::Male]
         .iter()
-        .any(|(kind, first)| names::shared().pool(*kind, initial).iter().take(*first).any(|name| *name == canonical))
+        .any(|kind| names::shared().pool(*kind, initial).iter().take(8).any(|name| *name == canonical))
 }
 
 /// The section for letters that are not Latin.

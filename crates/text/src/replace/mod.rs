@@ -217,7 +217,7 @@ impl Replacer {
                         insert(&word);
                     }
                 }
-                "LOCATION" if span.kind.is_none() => {
+                "LOCATION" if !surrogate::is_address(span, value) => {
                     for part in value.split(',') {
                         insert(&draw::folded(part));
                     }

@@ -240,8 +240,11 @@ fn month_at(tokens: &[Token<'_>], at: usize) -> Option<Named> {
         of(3)
     } else if dotted || says(&["den", "der", "am", "im", "vom"]) {
         of(1)
-    } else if says(&["le", "er", "du"]) || (small && of(0).is_none()) {
+    } else if says(&["le", "er", "du"]) || (small && of(0).is_none() && of(2).is_some()) {
         of(2)
+    } else if of(0).is_none() && of(4).is_some() {
+        // Spanish would say `de`.
+        of(4)
     } else {
         None
     };
@@ -257,18 +260,29 @@ fn month_at(tokens: &[Token<'_>], at: usize) -> Option<Named> {
     Some(named)
 }
 
+/// Words between the parts of a date.
+const LINKS: &str = " st nd rd th er º o of the de del den der le di ";
+
 /// A date with the name of its month at `at`.
 fn named(tokens: &[Token<'_>], at: usize, rule: &Rule, used: &[bool]) -> Option<Found> {
     let name = month_at(tokens, at)?;
     let month = (at, u8::try_from(name.number).ok()? + 1, Some(name));
-    // The next number on one side, at most four tokens away and not past another number.
+    // The next number on one side, at most four tokens away, past nothing but words that link the two.
     let near = |mut places: std::ops::Range<usize>, back: bool| {
-        let is_number = |at: &usize| tokens[*at].kind == Kind::Digits;
-        let found = if back { places.rfind(is_number) } else { places.find(is_number) };
-        found.filter(|at| !used[*at])
+        let stops = |at: &usize| {
+            let token = &tokens[*at];
+            token.kind == Kind::Digits
+                || (token.kind == Kind::Letters && !LINKS.contains(&format!(" {} ", token.lower())))
+        };
+        let found = if back { places.rfind(stops) } else { places.find(stops) };
+        found.filter(|at| tokens[*at].kind == Kind::Digits && !used[*at])
     };
     let left = near(at.saturating_sub(5)..at, true);
     let right = near(at + 1..tokens.len().min(at + 5), false);
+    // Short forms are words too: `3 days ago`, `a set`.
+    if name.language > 0 && tokens[at].text.chars().count() < 4 && left.or(right).is_none() {
+        return None;
+    }
     let quoted = |at: usize| at > 0 && tokens[at - 1].text.ends_with(['\'', '’']);
     let day_of = |at: usize| Some((at, tokens[at].small().filter(|day| (1..=31).contains(day) && !quoted(at))?));
     let year_of = |at: usize| {
@@ -301,7 +315,8 @@ fn named(tokens: &[Token<'_>], at: usize, rule: &Rule, used: &[bool]) -> Option<
 /// Two numbers: `03/2020`, `2020-03`, `12/25`.
 fn pair(tokens: &[Token<'_>], at: usize, rule: &Rule, day_first: bool, used: &[bool]) -> Option<Found> {
     let [a, mark, b, ..] = tokens.get(at..)? else { return None };
-    let fits = a.kind == Kind::Digits && b.kind == Kind::Digits && !used[at + 2];
+    let counts = counts_something(tokens, at + 2, used); // `2.5 hours`
+    let fits = a.kind == Kind::Digits && b.kind == Kind::Digits && !used[at + 2] && !counts;
     if !fits || !matches!(mark.text.trim(), "/" | "-" | ".") {
         return None;
     }

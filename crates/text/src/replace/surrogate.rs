@@ -18,7 +18,7 @@ pub(super) fn surrogate(ring: &Ring<'_>, span: &Span, value: &str) -> Option<Str
     let by_parts = match label.0 {
         "PERSON" => Some(person::name(ring, value)),
         "ORGANIZATION" => Some(organisation::organisation(ring, value)),
-        "LOCATION" if span.kind.is_none() => Some(place::place(ring, value)),
+        "LOCATION" if !is_address(span, value) => Some(place::place(ring, value)),
         _ => None,
     };
     if let Some(new) = by_parts {
@@ -30,6 +30,11 @@ pub(super) fn surrogate(ring: &Ring<'_>, span: &Span, value: &str) -> Option<Str
         let form = canonical(label, &new);
         (form != original && !ring.is_original(&form)).then_some(new)
     })
+}
+
+/// Whether a place is an address or postcode, and no place by name.
+pub(super) fn is_address(span: &Span, value: &str) -> bool {
+    span.kind.is_some() || value.contains(|c: char| c.is_ascii_digit())
 }
 
 fn drawn(ring: &Ring<'_>, draw: &mut Draw, span: &Span, value: &str) -> String {
