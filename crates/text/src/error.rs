@@ -155,11 +155,57 @@ pub enum Error {
         known: String,
     },
     /// A profile name that does not exist.
-    #[error("unknown profile; known are surrogate, redact, mask, hash")]
+    #[error(
+        "unknown profile; known are surrogate, redact, mask, hash, hipaa-safe-harbor, gdpr-pseudonymise, reversible"
+    )]
     UnknownProfile,
     /// A scope name that does not exist.
     #[error("unknown scope; known are document, subject, dataset")]
     UnknownScope,
+    /// A policy file is not TOML, or has another form.
+    #[error("policy, line {line}: {reason}")]
+    Policy {
+        /// Line number.
+        line: usize,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A policy names an entity that does not exist.
+    #[error("policy: unknown entity `{name}`; known are {known}")]
+    UnknownEntity {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A policy names an action that does not exist.
+    #[error("policy: unknown action `{name}`; known are {known}")]
+    UnknownAction {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+    },
+    /// A policy asks for what makes no sense for an entity.
+    #[error("policy, `{what}`: {reason}")]
+    Unfit {
+        /// Where.
+        what: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A line that is to be restored has no seal.
+    #[error("line {line} has no seal")]
+    NoSeal {
+        /// Line number.
+        line: usize,
+    },
+    /// A seal does not open, or the line is not the one that was sealed.
+    #[error("line {line}: the seal is of another key, or the line was changed")]
+    Seal {
+        /// Line number.
+        line: usize,
+    },
 }
 
 impl Error {
@@ -181,6 +227,11 @@ impl Error {
             Self::MixedShapes { .. } => "split the file by shape",
             Self::MissingField { .. } => "fill the field, or remap the column in [data.columns]",
             Self::UnknownRole { .. } => "map the role in [data.columns.roles] to system, user, assistant or tool",
+            Self::Policy { .. } | Self::UnknownEntity { .. } | Self::UnknownAction { .. } | Self::Unfit { .. } => {
+                "docs/guides/protect.md shows a policy with every entity's actions and parameters"
+            }
+            Self::NoSeal { .. } => "only what `cloister protect --profile reversible` wrote can be restored",
+            Self::Seal { .. } => "give the key with which the file was protected, and the file as it was written",
             Self::NoCompletion { .. } => "remove the record, or give it an answer to learn from",
             _ => return None,
         })

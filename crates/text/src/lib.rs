@@ -32,4 +32,7 @@ pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, i
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 pub use records::{Body, Columns, Dataset, Finding, Place, Problem, Record, Role, Shape, Turn, read, read_from};
-pub use replace::{Originals, Profile, ReplaceContext, Replaced, Replacer, Scope, SurrogateKey};
+pub use replace::{
+    Action, Mapping, Originals, Policy, Profile, ReplaceContext, Replaced, Replacer, SEAL_MEMBER, Scope, Sealer,
+    SurrogateKey,
+};

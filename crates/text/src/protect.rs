@@ -59,6 +59,8 @@ pub struct ProtectReport {
     pub found: BTreeMap<Label, usize>,
     /// Those of them that were replaced, by label.
     pub replaced: BTreeMap<Label, usize>,
+    /// Those that the policy keeps, by label.
+    pub kept: BTreeMap<Label, usize>,
     /// What the last scan of the output still finds outside our replacements, and in names of members.
     pub residual: BTreeMap<Label, usize>,
     /// Different names of members (keys of JSON objects) that hold personal data: they are kept as they are.
@@ -108,6 +110,7 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
         identifiers_replaced: 0,
         found: BTreeMap::new(),
         replaced: BTreeMap::new(),
+        kept: BTreeMap::new(),
         residual: BTreeMap::new(),
         personal_names: 0,
     };
@@ -163,7 +166,7 @@ fn protect_record(
     replacer: &Replacer,
     report: &mut ProtectReport,
 ) -> bool {
-    let changed = found.iter().any(|spans| !spans.is_empty());
+    let mut changed = false;
     let (id, subject) = (record.id.clone(), record.subject.clone());
     let context = ReplaceContext { document: &id, subject: subject.as_deref() };
     let mut ours: Vec<Vec<Span>> = vec![Vec::new(); found.len()];
@@ -174,9 +177,11 @@ fn protect_record(
         let mut field = 0;
         record.map_text(|text| {
             let replaced = replacer.replace(&context, text, &found[field]);
-            for (label, n) in replaced.counts.iter().filter(|_| round == 0) {
-                *report.replaced.entry(*label).or_default() += n;
+            if round == 0 {
+                add(&mut report.replaced, &replaced.counts);
+                add(&mut report.kept, &replaced.kept);
             }
+            changed |= !replaced.counts.is_empty();
             shift(&mut ours[field], &found[field], &replaced.spans);
             field += 1;
             replaced.text
@@ -238,6 +243,12 @@ fn subjects(dataset: &Dataset) -> usize {
 fn count<'a>(counts: &mut BTreeMap<Label, usize>, spans: impl Iterator<Item = &'a Span>) {
     for span in spans {
         *counts.entry(span.label).or_default() += 1;
+    }
+}
+
+fn add(counts: &mut BTreeMap<Label, usize>, more: &BTreeMap<Label, usize>) {
+    for (label, n) in more {
+        *counts.entry(*label).or_default() += n;
     }
 }
 

@@ -90,7 +90,7 @@ pub struct Settings {
     /// Names of the record's parts in the data: `prompt=question,completion=answer`
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     pub columns: Option<ColumnMap>,
-    /// How personal data is replaced: `surrogate`, `redact`, `mask` or `hash`
+    /// How personal data is replaced: `surrogate`, `redact`, `mask`, `hash`, `hipaa-safe-harbor` or `gdpr-pseudonymise`
     #[arg(long, env = "CLOISTER_PROFILE", value_name = "PROFILE", hide_env = true)]
     pub profile: Option<Profile>,
     /// Public records on which the result is evaluated

@@ -143,6 +143,7 @@ fn text(error: &cloister_text::Error) -> Advice {
     use cloister_text::Error as E;
     let exit = match error {
         E::Read { .. } | E::Open { .. } | E::Detector { .. } => Exit::Failed,
+        E::Seal { .. } => Exit::Broken,
         _ => Exit::Usage,
     };
     let hint = match error {
@@ -174,6 +175,8 @@ fn key(error: &protect::Error) -> Advice {
             advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE")
         }
         protect::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
+        protect::Error::NoKey => advice(Exit::Broken, "give --key the key with which the file was protected"),
+        protect::Error::Text(error) => text(error),
         protect::Error::NoRandomness { .. } => bare(Exit::Failed),
     }
 }

@@ -121,9 +121,13 @@ impl Args {
             layout.refuse_other(self.flags.resume)?;
         }
         let base = self.flags.settings.find_base()?;
+        let profile = self.flags.settings.profile.unwrap_or_default();
+        if profile == Profile::Reversible {
+            let hint = "train on surrogates; `cloister protect --profile reversible` is for files that must come back";
+            return Err(Usage::new("nothing can be learned from encrypted values", hint).into());
+        }
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
-        let profile = self.flags.settings.profile.unwrap_or_default();
         let key = match self.flags.dry_run {
             true => crate::protect::fresh_key()?,
             false => match layout.key(self.flags.resume, team) {

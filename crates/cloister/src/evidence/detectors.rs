@@ -88,7 +88,15 @@ pub(super) fn replacement(profile: &str, scope: &str) -> String {
         Some(Profile::Hash) => {
             ": its type and eight digits of a hash, under a secret key, stand in the place of each original"
         }
-        None => "",
+        Some(Profile::HipaaSafeHarbor) => {
+            ": an invented value from a random table stands in the place of each identifier; of dates the year is left, of \
+             places the state and the first three digits of a ZIP code, and ages above 89 are one class"
+        }
+        Some(Profile::GdprPseudonymise) => {
+            ": its type and sixteen digits of a hash, under a secret key, stand in the place of each original; dates are \
+             moved, ages are in classes of five years"
+        }
+        _ => "",
     };
     let reach = match (known, scope.parse::<Scope>()) {
         (Some(Profile::Redact | Profile::Mask), _) => ": it makes no difference to this profile",

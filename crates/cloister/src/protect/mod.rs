@@ -1,13 +1,18 @@
 //! Replaces personal data in records, file to file.
 //!
 //! Invariants: the key is 32 bytes from the user's file or fresh from the operating system, and is wiped after use; the
-//! output appears whole or not at all; the records in it are those that were read, in their order.
+//! output appears whole or not at all; the records in it are those that were read, in their order. What is restored is
+//! the file that was protected, to the byte, or nothing.
+
+mod restore;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use cloister_text::{Dataset, SurrogateKey};
+use cloister_text::{Dataset, Replacer, SurrogateKey};
+
+pub use restore::{restore, write_sealed};
 
 use crate::files::{Keep, WholeFile, hex};
 
@@ -32,6 +37,12 @@ pub enum Error {
         /// Its permission bits.
         mode: u32,
     },
+    /// Sealed values and no key.
+    #[error("the values are sealed, and no key is given")]
+    NoKey,
+    /// A line does not open, or has no seal.
+    #[error(transparent)]
+    Text(#[from] cloister_text::Error),
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness for a key: {reason}")]
     NoRandomness {
@@ -92,6 +103,17 @@ pub fn write_records(dataset: &Dataset, out: &mut WholeFile) -> Result<(), crate
         let mut line = record.to_json_line();
         line.push('\n');
         out.write_all(line.as_bytes()).map_err(crate::Error::write(&path))?;
+    }
+    Ok(())
+}
+
+/// Writes what took the place of what, one line each.
+pub fn write_map(replacer: &Replacer, out: &mut WholeFile) -> Result<(), crate::Error> {
+    let path = out.target().to_owned();
+    for mapping in replacer.mappings() {
+        // A map of strings always serialises.
+        let line = serde_json::to_string(&mapping).unwrap_or_default();
+        writeln!(out, "{line}").map_err(crate::Error::write(&path))?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod metrics;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod process;
+mod protect;
 mod pull_hub;
 mod pull_index;
 mod records;

@@ -1,7 +1,12 @@
-//! Keyed, repeatable draws.
+//! Draws that repeat for the same entity: keyed, or from a table.
 //!
-//! Invariant: everything drawn is a function of key, purpose, scope and value; parts are framed by their length, so
-//! that no two different inputs share a digest. Source: RFC 2104 (HMAC) with SHA-256.
+//! Invariants: with a key, everything drawn is a function of key, purpose, scope and value; parts are framed by their
+//! length, so that no two different inputs share a digest. With a [`Table`], what is drawn depends on the order in which
+//! entities were met and on nothing that they say: 45 CFR 164.514(c) wants no code that is derived from the person.
+//! Source: RFC 2104 (HMAC) with SHA-256.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -48,46 +53,85 @@ pub(super) fn folded(value: &str) -> String {
     lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The key within one scope.
+/// Random draws of this run, one for each entity, in the order in which they were met.
+#[derive(Default)]
+pub(super) struct Table(Mutex<HashMap<[u8; 32], [u8; 32]>>);
+
+impl Table {
+    /// The draw of the entity whose digest is `entity`. The key is a generator of random numbers here: it sees a counter.
+    fn draw(&self, key: &SurrogateKey, entity: [u8; 32]) -> [u8; 32] {
+        let mut drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = drawn.len().to_string();
+        *drawn.entry(entity).or_insert_with(|| tag(key, &["table", &next]))
+    }
+}
+
+/// The key, or the table, within one scope.
 pub(super) struct Ring<'a> {
     key: &'a SurrogateKey,
+    table: Option<&'a Table>,
     scope: (&'a str, &'a str),
     originals: &'a Originals,
 }
 
 impl<'a> Ring<'a> {
-    pub(super) fn new(key: &'a SurrogateKey, scope: (&'a str, &'a str), originals: &'a Originals) -> Self {
-        Self { key, scope, originals }
+    pub(super) fn new(
+        key: &'a SurrogateKey,
+        table: Option<&'a Table>,
+        scope: (&'a str, &'a str),
+        originals: &'a Originals,
+    ) -> Self {
+        Self { key, table, scope, originals }
+    }
+
+    /// The same ring within another scope.
+    pub(super) fn within(&self, scope: (&'a str, &'a str)) -> Self {
+        Self { scope, ..*self }
+    }
+
+    /// The scope, by kind and name.
+    pub(super) fn scope(&self) -> (&'a str, &'a str) {
+        self.scope
     }
 
     pub(super) fn tag(&self, parts: &[&str]) -> [u8; 32] {
         let scope = ["surrogate", self.scope.0, self.scope.1];
-        framed(&self.key.0, scope.iter().chain(parts).map(|part| part.as_bytes()))
+        let digest = framed(&self.key.0, scope.iter().chain(parts).map(|part| part.as_bytes()));
+        self.table.map_or(digest, |table| table.draw(self.key, digest))
     }
 
+    /// A stream for an entity; every attempt is another one.
     pub(super) fn draw(&self, parts: &[&str], attempt: u32) -> Draw {
-        let attempt = attempt.to_string();
-        let mut all = parts.to_vec();
-        all.push(&attempt);
-        Draw { seed: self.tag(&all), counter: 0 }
+        Draw::new(self.tag(parts), attempt)
     }
 
     /// Whether a value, in its canonical form, stands in the data set.
     pub(super) fn is_original(&self, canonical: &str) -> bool {
-        !self.originals.0.is_empty() && self.originals.0.contains(&fingerprint(self.key, canonical))
+        !self.originals.values.is_empty() && self.originals.values.contains(&fingerprint(self.key, canonical))
     }
 }
 
 /// A stream of numbers.
 pub(super) struct Draw {
     seed: [u8; 32],
-    counter: u64,
+    block: u64,
+    words: [u8; 32],
+    left: usize,
 }
 
 impl Draw {
+    pub(super) fn new(seed: [u8; 32], attempt: u32) -> Self {
+        Self { seed, block: u64::from(attempt) << 32, words: [0; 32], left: 0 }
+    }
+
     fn next(&mut self) -> u64 {
-        self.counter += 1;
-        first_u64(&framed(&self.seed, [self.counter.to_le_bytes().as_slice()].into_iter()))
+        if self.left == 0 {
+            self.block += 1;
+            self.words = framed(&self.seed, [self.block.to_le_bytes().as_slice()].into_iter());
+            self.left = self.words.len() / 8;
+        }
+        self.left -= 1;
+        self.words[8 * self.left..][..8].iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
 
     /// Evenly from 0 to `n` - 1 (the bias of the multiplication is below 2^-40 for the sizes used here).
@@ -122,6 +166,11 @@ pub(super) fn same_form(draw: &mut Draw, value: &str) -> String {
     value.chars().map(|c| draw.like(c)).collect()
 }
 
+/// The ASCII digits of a value.
+pub(super) fn digits_of(value: &str) -> Vec<u8> {
+    value.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').collect()
+}
+
 /// `value` with its digits replaced in order by `digits`; what stands between them is kept.
 pub(super) fn with_digits(value: &str, digits: &[u8]) -> String {
     let mut digits = digits.iter();
@@ -142,8 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn a_table_draws_by_order_and_keeps_what_it_drew() {
+        let key = SurrogateKey::from_bytes([3; 32]);
+        let originals = Originals::default();
+        let seen = |names: &[&str]| -> Vec<[u8; 32]> {
+            let table = Table::default();
+            let ring = Ring::new(&key, Some(&table), ("dataset", ""), &originals);
+            names.iter().map(|name| ring.tag(&[name])).collect()
+        };
+        assert_eq!(seen(&["ana", "bob", "ana"])[0], seen(&["ana", "bob", "ana"])[2]);
+        assert_eq!(seen(&["ana", "bob"]), seen(&["carl", "dora"]));
+        assert_ne!(seen(&["ana", "bob"])[0], seen(&["ana", "bob"])[1]);
+    }
+
+    #[test]
     fn draws_cover_their_range_evenly() {
-        let mut draw = Draw { seed: [1; 32], counter: 0 };
+        let mut draw = Draw::new([1; 32], 0);
         let mut counts = [0; 10];
         for _ in 0..10_000 {
             counts[usize::from(draw.digit())] += 1;

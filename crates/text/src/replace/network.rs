@@ -42,6 +42,25 @@ pub(super) fn mac(draw: &mut Draw, value: &str) -> String {
         .collect()
 }
 
+/// Keeps case, braces and the digits that say version and variant (RFC 9562).
+pub(super) fn uuid(draw: &mut Draw, value: &str) -> String {
+    let mut place = 0;
+    let upper = value.contains(|c: char| c.is_ascii_uppercase());
+    value
+        .chars()
+        .map(|c| {
+            place += usize::from(c.is_ascii_hexdigit());
+            match c {
+                c if !c.is_ascii_hexdigit() || place == 13 || place == 17 => c,
+                _ => {
+                    let digit = char::from_digit(draw.below(16) as u32, 16).unwrap_or('0');
+                    if upper { digit.to_ascii_uppercase() } else { digit }
+                }
+            }
+        })
+        .collect()
+}
+
 /// Keeps scheme, `www.`, port and the shape of path and query; drops user names and passwords.
 pub(super) fn url(draw: &mut Draw, value: &str) -> String {
     let (scheme, rest) = match value.find("://") {

@@ -2,9 +2,11 @@
 //!
 //! Invariant: a name is mapped part by part and each part by itself alone, so "Ana Ruiz", "Ruiz", "A. Ruiz" and
 //! `ana.ruiz@` agree within a scope, in whatever order they are met. Initials are mapped first and a name part goes to
-//! a name with the mapped initial. Honorifics, particles, suffixes and case stay.
+//! a name with the mapped initial, of its language and gender as far as lists tell them. Honorifics, particles, suffixes
+//! and case stay.
 
 use super::draw::{Draw, Ring, folded};
+use super::locales::{self, Locale};
 use super::network::EXAMPLE_HOSTS;
 use crate::detect::names::{self, Filler, Gender, Names};
 
@@ -40,7 +42,7 @@ pub(super) fn parts(value: &str) -> Vec<String> {
     let value = value.split_once('@').map_or(value, |(local, _)| local);
     let mut found = Vec::new();
     each_run(value, |run, is_word| {
-        let canonical = folded(run);
+        let canonical = names::plain(run);
         if is_word && canonical.chars().count() > 1 {
             found.push(canonical);
         }
@@ -53,17 +55,29 @@ pub(super) fn email(ring: &Ring<'_>, draw: &mut Draw, value: &str) -> String {
     let (local, domain) = value.rsplit_once('@').unwrap_or((value, ""));
     let mut host = ring.draw(&["mail-domain", &folded(domain)], 0);
     let host = host.pick(EXAMPLE_HOSTS).unwrap_or("example.org");
+    format!("{}@{host}", self::local(ring, draw, local))
+}
+
+fn local(ring: &Ring<'_>, draw: &mut Draw, local: &str) -> String {
     let mut new = String::with_capacity(local.len() + 8);
     each_run(local, |run, is_word| {
         if is_word {
             let joined: String = names::shared().split(&folded(run)).iter().map(|p| part(ring, p)).collect();
-            new.push_str(&if run.chars().any(char::is_uppercase) { joined } else { joined.to_lowercase() });
+            let capital = run.chars().any(char::is_uppercase);
+            let plain = names::plain(&joined);
+            new.push_str(&if capital { like_case(&joined, &plain) } else { plain });
         } else {
             new.extend(run.chars().map(|c| if c.is_alphabetic() { 'x' } else { draw.like(c) }));
         }
     });
     let new: String = new.chars().filter(char::is_ascii).collect();
-    format!("{new}@{host}")
+    // Nothing is left of letters that are not Latin.
+    if new.contains(|c: char| c.is_ascii_alphanumeric()) { new } else { format!("user{}", 100 + draw.below(900)) }
+}
+
+/// A surrogate for a user name, whose letters go as those of a mail address: `@ana_ruiz77` follows Ana Ruiz.
+pub(super) fn username(ring: &Ring<'_>, draw: &mut Draw, value: &str) -> String {
+    local(ring, draw, value)
 }
 
 /// The form of `model` (capitals, small letters, first letter capital) given to `word`.
@@ -103,46 +117,89 @@ fn each_run(value: &str, mut f: impl FnMut(&str, bool)) {
 }
 
 fn is_mark(c: char) -> bool {
-    ('\u{300}'..='\u{36F}').contains(&c)
+    // Also the signs inside syllables of Devanagari that are no letters.
+    matches!(c, '\u{300}'..='\u{36F}' | '\u{93C}' | '\u{94D}')
 }
 
 /// Letters by how many names begin with them.
 const INITIALS: &[u8] = b"AABBCCDDEFGHHJJKKLLMMNPRRSSTW";
 
 /// One name part or initial.
-fn part(ring: &Ring<'_>, word: &str) -> String {
-    let canonical = folded(word);
-    let initial = initial(ring, &canonical);
+pub(super) fn part(ring: &Ring<'_>, word: &str) -> String {
+    // Without its marks, as it stands in addresses.
+    let canonical = names::plain(word);
+    let locale = locales::of(&folded(word));
+    if let Some((locale, _)) = locale.filter(|(locale, _)| locale.syllabic) {
+        return syllables(ring, locale, word);
+    }
+    let initial = initial(ring, &canonical, locale.map(|(locale, _)| locale));
     if canonical.chars().count() == 1 {
-        return like_case(word, &char::from(initial).to_string());
+        return like_case(word, &initial);
     }
     let all = names::shared();
-    let pool = all.pool(kind(all, &canonical), initial);
-    let taken = |name: &str| name == canonical || ring.is_original(name);
+    let taken = |name: &str| names::plain(name) == canonical || ring.is_original(&names::plain(name));
+    // Names of the language first, as long as one is free; then those of the census. Another script stays.
+    if let Some((locale, kind)) = locale {
+        let free: Vec<&str> = locale.names(kind).iter().filter(|name| !taken(name)).copied().collect();
+        let mut own = free.clone();
+        own.retain(|name| names::plain(name).starts_with(&initial));
+        if own.is_empty() && !initial.is_ascii() {
+            own = free;
+        }
+        if let Some(new) = ring.draw(&["name", &canonical], 0).pick(&own) {
+            return like_case(word, new);
+        }
+    }
+    let letter = initial.bytes().next().unwrap_or(b'a').to_ascii_uppercase();
+    let pool = all.pool(locale.map_or_else(|| kind(all, &canonical), |(_, kind)| kind), letter);
     let mut attempts = (0..200).filter_map(|n| ring.draw(&["name", &canonical], n).pick(pool));
     let new = attempts.find(|name| !taken(name)).map(str::to_owned).or_else(|| {
         // Every name with this initial stands in the data: join two to one that does not.
         (0..2000).find_map(|n| {
             let mut draw = ring.draw(&["name-pair", &canonical], n);
-            let joined = format!("{}-{}", draw.pick(pool)?, draw.pick(all.pool(Gender::Surname, initial))?);
+            let joined = format!("{}-{}", draw.pick(pool)?, draw.pick(all.pool(Gender::Surname, letter))?);
             (!taken(&joined)).then_some(joined)
         })
     });
-    like_case(word, &new.unwrap_or_else(|| char::from(initial).to_string()))
+    like_case(word, &new.unwrap_or(initial))
+}
+
+/// A name without spaces: the first character is the surname.
+fn syllables(ring: &Ring<'_>, locale: &Locale, word: &str) -> String {
+    let drawn = |attempt: u32| -> String {
+        let one = |(place, c): (usize, char)| {
+            let kind = if place == 0 { Gender::Surname } else { Gender::Male };
+            let purpose = if place == 0 { "surname" } else { "given" };
+            // A surname alone must agree with the full name, so only what follows it takes part in further attempts.
+            let attempt = if place == 0 && word.chars().nth(1).is_some() { 0 } else { attempt };
+            ring.draw(&["syllable", purpose, c.encode_utf8(&mut [0; 4])], attempt)
+                .pick(locale.names(kind))
+                .unwrap_or("")
+        };
+        word.chars().enumerate().map(one).collect()
+    };
+    let canonical = folded(word);
+    (0..200).map(drawn).find(|new| *new != canonical && !ring.is_original(&names::plain(new))).unwrap_or_default()
 }
 
 fn kind(all: &Names, canonical: &str) -> Gender {
     all.gender(canonical).unwrap_or(Gender::Surname)
 }
 
-/// The initial that names beginning like this one are given.
-fn initial(ring: &Ring<'_>, canonical: &str) -> u8 {
+/// The initial, in small letters, that names beginning like this one are given.
+fn initial(ring: &Ring<'_>, canonical: &str, locale: Option<&Locale>) -> String {
     let letter = canonical.chars().next().unwrap_or('a').to_string();
     let letter = names::plain(&letter);
+    let latin: Vec<String> = INITIALS.iter().map(|b| char::from(b.to_ascii_lowercase()).to_string()).collect();
+    let foreign = locale.filter(|_| !letter.is_ascii()).map(|locale| {
+        let first = |name: &&str| names::plain(name).chars().next().map(String::from);
+        locale.names(Gender::Surname).iter().filter_map(first).collect()
+    });
+    let pool: Vec<String> = foreign.unwrap_or(latin);
     (0..8)
         .find_map(|n| {
-            let new = ring.draw(&["initial", &letter], n).pick(INITIALS)?;
-            (!letter.bytes().eq([new.to_ascii_lowercase()])).then_some(new)
+            let place = ring.draw(&["initial", &letter], n).below(pool.len());
+            pool.get(place).filter(|new| **new != letter).cloned()
         })
-        .unwrap_or(b'A')
+        .unwrap_or_else(|| "a".to_owned())
 }

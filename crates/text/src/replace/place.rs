@@ -1,9 +1,12 @@
-//! Surrogates for postal addresses.
+//! Surrogates for postal addresses and for places by name.
 //!
-//! Invariant: the shape of the address is kept: numbers stay numbers, street types, directions and unit words stay,
-//! names of streets and towns and the state are drawn from pools.
+//! Invariants: the shape of an address is kept: numbers stay numbers, street types, directions and unit words stay, names
+//! of streets and towns and the state are drawn from pools. A place becomes one of its kind: a country a country, a state a
+//! state, a town one whose name belongs to the same language, as far as its spelling tells.
 
-use super::draw::{Draw, folded};
+use super::draw::{Draw, Ring, folded};
+use super::geography::{COUNTRIES, STATES as STATE_NAMES, is_country, is_state, names};
+use super::organisation::made_up;
 use super::person::like_case;
 
 /// Streets and towns that exist in many places, so that none points to one.
@@ -64,6 +67,210 @@ const STATES: &[&str] = &[
     "AL", "AZ", "AR", "CO", "CT", "GA", "IA", "IL", "IN", "KS", "KY", "LA", "MD", "MI", "MN", "MO", "MS", "NC", "NE",
     "NH", "NJ", "NM", "NV", "NY", "OH", "OK", "OR", "PA", "SC", "TN", "TX", "UT", "VA", "WA", "WI",
 ];
+
+/// Towns by language: what their names begin or end with, and surrogates.
+struct Towns {
+    begins: &'static [&'static str],
+    ends: &'static [&'static str],
+    names: &'static [&'static str],
+}
+
+const TOWNS: &[Towns] = &[
+    Towns {
+        begins: &["bad "],
+        ends: &[
+            "burg", "berg", "dorf", "heim", "hausen", "stadt", "furt", "bach", "feld", "ingen", "kirchen", "au", "rode",
+        ],
+        names: &[
+            "Altenfeld",
+            "Birkenau",
+            "Buchenrode",
+            "Eichstadt",
+            "Erlbach",
+            "Grünberg",
+            "Hirschfeld",
+            "Lindenhausen",
+            "Mühlheim",
+            "Neudorf",
+            "Oberkirchen",
+            "Rosenfurt",
+            "Steinbach",
+            "Tannheim",
+            "Waldstadt",
+            "Weidenau",
+        ],
+    },
+    Towns {
+        begins: &["saint-", "sainte-", "st-", "la ", "le ", "les "],
+        ends: &["ville", "court", "gny", "ay", "eux", "eaux", "sur-mer", "illy", "ac", "oise"],
+        names: &[
+            "Beaumont",
+            "Belleville",
+            "Champigny",
+            "Clairval",
+            "Fontenay",
+            "Grandcourt",
+            "Hauteville",
+            "Marigny",
+            "Montreuil",
+            "Neuville",
+            "Pontoise",
+            "Rochefort",
+            "Sauvigny",
+            "Valmont",
+            "Vernay",
+            "Villeneuve",
+        ],
+    },
+    Towns {
+        begins: &["san ", "santa ", "villa", "el ", "los ", "las ", "puerto "],
+        ends: &["illa", "illo", "ada", "oso", "osa", "anca", "eros", "ares", "ena"],
+        names: &[
+            "Almendralejo",
+            "Arroyo Blanco",
+            "Campo Real",
+            "El Robledo",
+            "Fuente Nueva",
+            "La Encina",
+            "Los Olivos",
+            "Miraflores",
+            "Montealegre",
+            "Navalmoral",
+            "Puente Alto",
+            "Río Claro",
+            "Santa Rosa",
+            "Valdeverde",
+            "Villanueva",
+            "Vista Hermosa",
+        ],
+    },
+    Towns {
+        begins: &["monte ", "castel"],
+        ends: &["ino", "ello", "ano", "ate", "asco", "agno", "enza", "ina", "ola"],
+        names: &[
+            "Borgonuovo",
+            "Campolungo",
+            "Castelvecchio",
+            "Collina",
+            "Fontebella",
+            "Montebello",
+            "Pontevecchio",
+            "Roccabianca",
+            "San Martino",
+            "Serravalle",
+            "Torrenova",
+            "Valfiorita",
+            "Villafranca",
+            "Vallelunga",
+        ],
+    },
+    Towns {
+        begins: &[],
+        ends: &["ton", "ham", "shire", "chester", "mouth", "bury", "pool", "wick", "by", "combe", "ford", "stead"],
+        names: &[
+            "Ashcombe",
+            "Barnwick",
+            "Brackford",
+            "Coldham",
+            "Denbury",
+            "Eastcombe",
+            "Fernham",
+            "Haverstead",
+            "Kingsbury",
+            "Langford",
+            "Marlwick",
+            "Netherby",
+            "Oakham",
+            "Redbury",
+            "Stanwick",
+            "Thornbury",
+            "Westerham",
+            "Whitcombe",
+        ],
+    },
+    Towns {
+        begins: &[],
+        ends: &[""],
+        names: &[
+            "Ashland",
+            "Bayview",
+            "Brookfield",
+            "Cedar Falls",
+            "Clearwater",
+            "Fairview",
+            "Franklin",
+            "Georgetown",
+            "Glenwood",
+            "Greenville",
+            "Lakewood",
+            "Lexington",
+            "Madison",
+            "Oakdale",
+            "Oxford",
+            "Riverside",
+            "Salem",
+            "Springdale",
+            "Union City",
+            "Westfield",
+        ],
+    },
+];
+
+/// A surrogate for a place by name; parts apart by commas are places of their own.
+pub(super) fn place(ring: &Ring<'_>, value: &str) -> String {
+    let mut new = String::with_capacity(value.len());
+    for part in value.split_inclusive([',', ';', '/', '(', ')', '\n']) {
+        let mark = part.trim_end_matches([',', ';', '/', '(', ')', '\n']);
+        let name = mark.trim();
+        let lead = mark.len() - mark.trim_start().len();
+        new.push_str(&mark[..lead]);
+        if !name.is_empty() {
+            new.push_str(&named(ring, name));
+        }
+        new.push_str(&part[lead + name.len()..]);
+    }
+    new
+}
+
+fn named(ring: &Ring<'_>, name: &str) -> String {
+    let canonical = folded(name);
+    let cased =
+        |new: &str| if name.contains(' ') || new.contains(' ') { like_words(name, new) } else { like_case(name, new) };
+    let (states, countries);
+    let pool: &[&str] = if name.len() == 2 && is_state(name) {
+        STATES
+    } else if is_country(name) {
+        countries = names(COUNTRIES);
+        &countries
+    } else if is_state(name) {
+        states = names(STATE_NAMES);
+        &states
+    } else {
+        TOWNS.iter().find(|towns| towns.fits(&canonical)).map_or(NAMES, |towns| towns.names)
+    };
+    let free = |new: &&str| folded(new) != canonical && !ring.is_original(&folded(new));
+    let drawn = (0..40).filter_map(|attempt| ring.draw(&["place", &canonical], attempt).pick(pool)).find(free);
+    match drawn {
+        Some(new) => cased(new),
+        None => cased(&made_up(ring, &["place", &canonical], &canonical)),
+    }
+}
+
+impl Towns {
+    fn fits(&self, canonical: &str) -> bool {
+        self.begins.iter().any(|begin| canonical.starts_with(begin))
+            || self.ends.iter().any(|end| canonical.ends_with(end))
+    }
+}
+
+/// All capitals or all small letters as in `model`; otherwise as it is.
+fn like_words(model: &str, new: &str) -> String {
+    match (model.contains(char::is_lowercase), model.contains(char::is_uppercase)) {
+        (false, true) => new.to_uppercase(),
+        (true, false) => new.to_lowercase(),
+        _ => new.to_owned(),
+    }
+}
 
 pub(super) fn address(draw: &mut Draw, value: &str) -> String {
     let mut result = String::with_capacity(value.len());

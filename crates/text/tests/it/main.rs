@@ -3,6 +3,7 @@
 
 mod identifiers;
 mod laws;
+mod profiles;
 mod reader;
 mod replacement;
 mod speed;

@@ -26,6 +26,12 @@ fn data(lines: &[&str]) -> Dataset {
     read_from(lines.join("\n").as_bytes(), &Columns::default()).ok().unwrap()
 }
 
+/// Without diacritics, as names stand in addresses.
+pub(crate) fn plain(text: &str) -> String {
+    use unicode_normalization::UnicodeNormalization;
+    text.nfd().filter(|c| !matches!(c, '\u{300}'..='\u{36f}')).collect::<String>().replace(['ø', 'Ø'], "o")
+}
+
 fn words(text: &str) -> Vec<&str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect()
 }
@@ -44,12 +50,12 @@ fn parts_initials_and_case_of_a_name_agree() {
     assert_eq!(one(Label::PERSON, "Dr. Ana de Ruiz"), format!("Dr. {} de {}", parts[0], parts[1]));
     let mail = one(Label::EMAIL_ADDRESS, "ana.ruiz@corp.com");
     let (local, host) = mail.split_once('@').unwrap();
-    assert_eq!(local, full.to_lowercase().replace(' ', "."));
+    assert_eq!(local, plain(&full).to_lowercase().replace(' ', "."));
     assert!(["example.org", "example.net", "example.com"].contains(&host));
     assert!(one(Label::EMAIL_ADDRESS, "aruiz@corp.com").starts_with(&format!(
         "{}{}@",
         &local[..1],
-        parts[1].to_lowercase()
+        plain(parts[1]).to_lowercase()
     )));
 }
 
@@ -116,7 +122,7 @@ fn one_person_stays_one_person_through_a_record() {
     let (given, rest) = name.split_once(' ').unwrap();
     let (surname, _) = rest.split_once(',').unwrap();
     assert_eq!(said(1), format!("Dear Ms. {surname}, thank you. {given}, we have called you."));
-    assert!(said(0).contains(&format!("{}.{}@example.", given.to_lowercase(), surname.to_lowercase())));
+    assert!(said(0).contains(&plain(&format!("{}.{}@example.", given.to_lowercase(), surname.to_lowercase()))));
     assert_eq!((report.residual_total(), report.subjects, report.records_changed), (0, 1, 1));
 }
 
