@@ -52,6 +52,30 @@ pub enum Error {
         /// The limit.
         limit_bytes: usize,
     },
+    /// A record is longer than the limit.
+    #[error("the record in line {line} is longer than {limit_bytes} bytes")]
+    RecordTooLong {
+        /// The line in which it begins.
+        line: usize,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A record holds more values than the limit.
+    #[error("the record in line {line} has more than {limit} values")]
+    TooManyValues {
+        /// The line in which it begins.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Objects and lists lie inside each other beyond the limit.
+    #[error("line {line} is nested deeper than {limit} levels")]
+    TooDeep {
+        /// Line number.
+        line: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A line is not UTF-8.
     #[error("line {line}, byte {byte}: not UTF-8")]
     NotUtf8 {
@@ -67,6 +91,86 @@ pub enum Error {
         line: usize,
         /// Where the NUL or its escape stands.
         byte: usize,
+    },
+    /// A string holds half of a surrogate pair, which no UTF-8 can write.
+    #[error("line {line}, byte {byte}: half of a surrogate pair")]
+    LoneSurrogate {
+        /// Line number.
+        line: usize,
+        /// Where its escape stands.
+        byte: usize,
+    },
+    /// A field of a table is not UTF-8.
+    #[error("line {line}, column {column}: not UTF-8")]
+    CellNotUtf8 {
+        /// Line number.
+        line: usize,
+        /// Column, counted from 1.
+        column: usize,
+    },
+    /// A field of a table holds a NUL.
+    #[error("line {line}, column {column}: NUL character")]
+    CellNul {
+        /// Line number.
+        line: usize,
+        /// Column, counted from 1.
+        column: usize,
+    },
+    /// A row has more or fewer fields than the header.
+    #[error("line {line} has {found} fields, the header has {expected}")]
+    RaggedRow {
+        /// Line number.
+        line: usize,
+        /// Fields of the row.
+        found: usize,
+        /// Fields of the header.
+        expected: usize,
+    },
+    /// Text stands between a closing quotation mark and the next separator.
+    #[error("line {line}: text stands behind a closing quotation mark")]
+    StrayQuote {
+        /// The line in which the row begins.
+        line: usize,
+    },
+    /// A quotation mark is not closed before the input ends.
+    #[error("line {line}: a quotation mark is not closed")]
+    OpenQuote {
+        /// The line in which the row begins.
+        line: usize,
+    },
+    /// Two columns of a table have one name.
+    #[error("line {line}, column {column}: the name stands there twice")]
+    RepeatedColumn {
+        /// The line of the header.
+        line: usize,
+        /// The later column, counted from 1.
+        column: usize,
+    },
+    /// The input ends inside a record, a compressed block or a table.
+    #[error("the input ends too early, in line {line}")]
+    CutShort {
+        /// The last line, or row.
+        line: usize,
+    },
+    /// The input contradicts its own format.
+    #[error("the input is damaged, in line {line}")]
+    Damaged {
+        /// The last line, or row.
+        line: usize,
+    },
+    /// The input has a form that is not read.
+    #[error("{what} is not read")]
+    Unsupported {
+        /// Which form, with its article where it takes one.
+        what: &'static str,
+    },
+    /// A refusal of one file of a folder.
+    #[error("{file}: {source}")]
+    InFile {
+        /// The file, from the folder on.
+        file: String,
+        /// The refusal.
+        source: Box<Error>,
     },
     /// A line is not JSON.
     #[error("line {line}, byte {byte}: not JSON")]
@@ -212,8 +316,20 @@ impl Error {
     /// One line on what the user can do, for those refusals where there is an obvious step.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::IsFolder { .. } => "name the .jsonl file inside the folder",
-            Self::Empty => "the file needs one JSON object per line",
+            Self::InFile { source, .. } => return source.hint(),
+            Self::IsFolder { .. } => "name a file inside it",
+            Self::Empty => "the file needs one JSON object per line, or a table with a header",
+            Self::RecordTooLong { .. } | Self::TooManyValues { .. } => "split the record",
+            Self::TooDeep { .. } => "flatten the record",
+            Self::LoneSurrogate { .. } => "write the whole pair, or remove the escape",
+            Self::CellNotUtf8 { .. } => "convert the file to UTF-8",
+            Self::CellNul { .. } => "remove the NUL character from the source data",
+            Self::RaggedRow { .. } => "put fields that hold separators or line breaks in quotation marks",
+            Self::StrayQuote { .. } | Self::OpenQuote { .. } => "double the quotation marks inside a field",
+            Self::RepeatedColumn { .. } => "give each column a name of its own",
+            Self::CutShort { .. } | Self::Damaged { .. } => "copy or write the file again",
+            Self::Unsupported { what: "UTF-16" } => "convert the file to UTF-8",
+            Self::Unsupported { .. } => "convert it to JSON lines, JSON, CSV, Parquet or Arrow",
             Self::LineTooLong { .. } => "split the record, or check that the file has line breaks",
             Self::NotUtf8 { byte: 0, line: 1 } => "the file may be UTF-16 or compressed; convert it to UTF-8",
             Self::NotUtf8 { .. } => "convert the file to UTF-8",

@@ -1,4 +1,6 @@
 //! Throughput of single engines on generated input, so that anyone can repeat a figure.
 
 pub mod accountant;
+pub mod scan;
+pub mod text;
 pub mod train;

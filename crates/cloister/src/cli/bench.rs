@@ -8,12 +8,12 @@ use super::config::whole;
 use super::console::Console;
 use super::hint::Usage;
 use super::training::{targets, use_threads};
-use crate::bench::accountant;
+use crate::bench::{accountant, scan};
 use crate::bench::train::{Setting, run};
 use crate::budget::number;
 use crate::files::human_bytes;
-use crate::system;
 use crate::train::USUAL_TOKENS;
+use crate::{interrupt, parallel, system};
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
@@ -28,6 +28,8 @@ enum Engine {
     Train(TrainArgs),
     /// Epsilon of ten fixed training runs, by both accountants
     Accountant(AccountantArgs),
+    /// Search of mixed English with personal data planted in it, in MB/s
+    Scan(ScanArgs),
 }
 
 #[derive(clap::Args)]
@@ -68,11 +70,22 @@ struct AccountantArgs {
     question: Option<usize>,
 }
 
+#[derive(clap::Args)]
+struct ScanArgs {
+    /// Millions of bytes that are generated and scanned
+    #[arg(long, default_value = "100", value_name = "MB", value_parser = whole)]
+    megabytes: usize,
+    /// Threads; without it, one, then all processors
+    #[arg(long, value_name = "K", value_parser = whole)]
+    threads: Option<usize>,
+}
+
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
         match self.engine {
             Engine::Train(args) => args.run(console),
             Engine::Accountant(args) => args.run(console),
+            Engine::Scan(args) => args.run(console),
         }
     }
 }
@@ -153,6 +166,53 @@ impl AccountantArgs {
             ("threads", json!(1)),
             ("repeats", json!(self.repeats)),
             ("questions", json!(questions)),
+        ] {
+            fields.insert(name.into(), value);
+        }
+        console.document("passed", fields)?;
+        Ok(Exit::Passed)
+    }
+}
+
+impl ScanArgs {
+    fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        interrupt::watch();
+        let threads = match (self.threads, parallel::cores()) {
+            (Some(threads), _) => vec![threads],
+            (None, 1) => vec![1],
+            (None, cores) => vec![1, cores],
+        };
+        let outcome = scan::run(self.megabytes, &threads)?;
+        console.say(format_args!(
+            "{} in {} records, {} pieces of personal data planted",
+            human_bytes(outcome.bytes),
+            outcome.records,
+            outcome.planted
+        ));
+        let mut rows = Vec::new();
+        let mut scans = Vec::new();
+        for scan in &outcome.scans {
+            rows.push(vec![
+                scan.detectors.to_owned(),
+                scan.threads.to_string(),
+                format!("{:.1}", scan.megabytes_per_second),
+                scan.spans.to_string(),
+                human_bytes(scan.peak_rss_bytes.unwrap_or(0)),
+            ]);
+            scans.push(json!({
+                "detectors": scan.detectors, "threads": scan.threads, "seconds": scan.seconds,
+                "megabytes_per_second": scan.megabytes_per_second, "spans": scan.spans, "peak_rss_bytes": scan.peak_rss_bytes,
+            }));
+        }
+        console.table(&["detectors", "threads", "MB/s", "spans", "peak memory"], &rows);
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("engine", json!("scan")),
+            ("bytes", json!(outcome.bytes)),
+            ("records", json!(outcome.records)),
+            ("planted", json!(outcome.planted)),
+            ("scans", json!(scans)),
+            ("peak_rss_bytes", json!(system::peak_rss_bytes())),
         ] {
             fields.insert(name.into(), value);
         }

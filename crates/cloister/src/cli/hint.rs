@@ -141,6 +141,9 @@ fn pulling(error: &pull::Error) -> Advice {
 
 fn text(error: &cloister_text::Error) -> Advice {
     use cloister_text::Error as E;
+    if let E::InFile { source, .. } = error {
+        return text(source);
+    }
     let exit = match error {
         E::Read { .. } | E::Open { .. } | E::Detector { .. } => Exit::Failed,
         E::Seal { .. } => Exit::Broken,

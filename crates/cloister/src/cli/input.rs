@@ -1,10 +1,9 @@
-//! Records as verbs read them: from a file or stdin, with the columns of flag or configuration.
+//! Records as verbs read them: from a file, a folder or stdin, with the columns of flag or configuration.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::Path;
 
-use cloister_text::{Columns, Dataset, Error, Finding, Problem};
+use cloister_text::{Columns, Dataset, Error, Finding, Problem, Source, Tally};
 use serde_json::{Map, Value};
 
 use super::config::{ColumnMap, Settings};
@@ -29,51 +28,29 @@ pub(super) fn read_seen(
     console: &Console,
     path: &Path,
     columns: &Columns,
-    seen: impl FnMut(&[u8]),
+    seen: impl FnMut(&[u8]) + Send,
 ) -> anyhow::Result<Dataset> {
-    let dataset = match (path == Path::new("-"), File::open(path)) {
-        (true, _) => cloister_text::read_from(Seen { inner: io::stdin().lock(), seen }, columns),
-        (false, Ok(file)) if file.metadata().is_ok_and(|metadata| !metadata.is_dir()) => {
-            cloister_text::read_from(Seen { inner: BufReader::with_capacity(1 << 16, file), seen }, columns)
-        }
-        (false, _) => cloister_text::read(path, columns), // which tells what is wrong with it
-    };
-    let dataset = dataset.map_err(|error| match error {
-        Error::MissingFile { .. } | Error::IsFolder { .. } | Error::Open { .. } => error.into(),
-        other => anyhow::Error::new(other).context(name(path)),
-    })?;
-    for (problem, lines) in grouped(&dataset.findings) {
-        let more = if lines.len() > 1 { format!(" and {} more", lines.len() - 1) } else { String::new() };
-        console.warn(format_args!("{} (line {}{more})", in_words(problem), lines[0]));
-    }
+    let dataset = cloister_text::read_source(source(path)?.heard_by(seen), columns).map_err(named(path))?;
+    let mut tally = Tally::default();
+    tally.extend(dataset.findings.iter().cloned());
+    tell(console, &tally);
     Ok(dataset)
 }
 
-/// A reader that shows what passes through it.
-struct Seen<R, F> {
-    inner: R,
-    seen: F,
+/// Where the records of `path` come from, `-` being stdin.
+pub(super) fn source<'a>(path: &Path) -> anyhow::Result<Source<'a>> {
+    Ok(match path == Path::new("-") {
+        true => Source::from_reader(io::stdin(), ""),
+        false => Source::open(path)?,
+    })
 }
 
-impl<R: BufRead, F: FnMut(&[u8])> Read for Seen<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        (self.seen)(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead, F: FnMut(&[u8])> BufRead for Seen<R, F> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.inner.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        // What is consumed is still in the buffer: this reads nothing.
-        if let Ok(buffer) = self.inner.fill_buf() {
-            (self.seen)(&buffer[..count.min(buffer.len())]);
-        }
-        self.inner.consume(count);
+/// An error of reading with the name of what was read, unless it says it itself.
+pub(super) fn named(path: &Path) -> impl FnOnce(Error) -> anyhow::Error {
+    let name = name(path);
+    move |error| match error {
+        Error::MissingFile { .. } | Error::IsFolder { .. } | Error::Open { .. } => error.into(),
+        other => anyhow::Error::new(other).context(name),
     }
 }
 
@@ -82,35 +59,76 @@ pub(super) fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".into() } else { format!("`{}`", path.display()) }
 }
 
-/// Counts of the reader's findings, for a document.
+/// Counts of a whole data set's findings, for a document.
 pub(super) fn findings(dataset: &Dataset) -> Value {
-    let counts = grouped(&dataset.findings).into_iter().map(|(problem, lines)| {
-        let name = serde_json::to_value(problem).ok().and_then(|name| name.as_str().map(str::to_owned));
-        (name.unwrap_or_default(), Value::from(lines.len()))
-    });
+    let mut tally = Tally::default();
+    tally.extend(dataset.findings.iter().cloned());
+    counts(&tally)
+}
+
+/// Counts of findings by kind, for a document.
+pub(super) fn counts(tally: &Tally) -> Value {
+    let counts = tally.kinds().iter().map(|kind| (kind.problem.name().to_owned(), Value::from(kind.count)));
     Value::Object(counts.collect::<Map<_, _>>())
 }
 
-fn grouped(findings: &[Finding]) -> Vec<(Problem, Vec<usize>)> {
-    let mut groups: Vec<(Problem, Vec<usize>)> = Vec::new();
-    for finding in findings {
-        match groups.iter_mut().find(|(problem, _)| *problem == finding.problem) {
-            Some((_, lines)) => lines.push(finding.line),
-            None => groups.push((finding.problem, vec![finding.line])),
-        }
+/// The first places of findings by kind, for a document.
+pub(super) fn places(tally: &Tally) -> Value {
+    let place = |finding: &Finding| match &finding.file {
+        None => Value::from(finding.line),
+        Some(file) => Value::from(format!("{file}:{}", finding.line)),
+    };
+    let places = tally.kinds().iter().map(|kind| {
+        (kind.problem.name().to_owned(), kind.first.iter().map(place).collect::<Vec<_>>().into())
+    });
+    Value::Object(places.collect::<Map<_, _>>())
+}
+
+/// One warning for each kind of finding.
+pub(super) fn tell(console: &Console, tally: &Tally) {
+    for kind in tally.kinds() {
+        let place = kind.first.first().map(|first| match (&first.file, first.line) {
+            (None, 0) => "the whole input".to_owned(),
+            (None, line) => format!("line {line}"),
+            (Some(file), 0) => file.to_string(),
+            (Some(file), line) => format!("{file}, line {line}"),
+        });
+        let more = if kind.count > 1 { format!(" and {} more", kind.count - 1) } else { String::new() };
+        console.warn(format_args!("{} ({}{more})", in_words(kind.problem), place.unwrap_or_default()));
     }
-    groups
 }
 
 fn in_words(problem: Problem) -> &'static str {
     match problem {
         Problem::DuplicateId => "an id stands on more than one line",
+        Problem::IdsNotCompared => "there are too many ids to compare them all: repeated ones may not be told",
         Problem::BlankLine => "blank lines were skipped",
         Problem::EmptyPrompt => "a prompt or user turn is empty",
         Problem::EndsWithoutAssistant => "a chat does not end with the assistant",
         Problem::ToolCallsOnly => "an assistant turn holds tool calls and no text",
         Problem::EmptyText => "a text is empty",
         Problem::LongNumber => "a number of seven or more digits stands outside the texts and is not scanned",
+        Problem::ByteOrderMark => "a byte order mark was skipped",
+        Problem::BidiControl => "a control character turns the direction of text, which may read otherwise than it is",
+        Problem::NotUtf8 => "bytes that are not UTF-8 were read as U+FFFD",
+        Problem::Nul => "a NUL character",
+        Problem::LoneSurrogate => "half of a surrogate pair was read as U+FFFD",
+        Problem::UnknownShape => "a record has none of the known shapes; every string of it was read",
+        Problem::OtherShape => "a record has another shape than the first",
+        Problem::Incomplete => "a record lacks what its shape needs to be trained on; every string of it was read",
+        Problem::RaggedRow => "a row has more or fewer fields than the header",
+        Problem::StrayQuote => "text stands behind a closing quotation mark",
+        Problem::OpenQuote => "a quotation mark is not closed; everything behind it was read as one field",
+        Problem::RepeatedColumn => "two columns have one name",
+        Problem::OtherType => "a value of a type that is not searched was left empty",
+        Problem::OtherFile => "a file of another kind was not read",
+        Problem::NotJson => "left out: not JSON",
+        Problem::NotObject => "left out: not a JSON object",
+        Problem::TooDeep => "left out: nested too deep",
+        Problem::TooLong => "left out: longer than is held, or of more values",
+        Problem::CutShort => "left out: the input ends too early",
+        Problem::Damaged => "left out: the input is damaged",
+        Problem::Unsupported => "left out: a format that is not read",
         _ => "a line is odd",
     }
 }

@@ -8,23 +8,25 @@ use std::time::Instant;
 use cloister_text::{Detector, DetectorOptions};
 use serde_json::{Map, Value, json};
 
-use super::config::ColumnMap;
+use super::config::{ColumnMap, whole};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::{Exit, input};
 use crate::files::{Keep, WholeFile, human_bytes};
-use crate::interrupt;
 use crate::progress::Unit;
-use crate::scan::{Gold, RecordSpans, Report, Score, Summary, scan, write_line};
+use crate::scan::{Gold, RecordSpans, Report, Scan, Score, Summary, write_line};
+use crate::{interrupt, parallel};
 
 /// Arguments of `scan`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Spans: {\"id\",\"spans\":[{\"start\",\"end\",\"label\",\"score\"}]} per record, offsets in Unicode code \
-                        points; \"kind\" where there is a finer one; \"field\" (JSON pointer) except in {\"id\",\"text\"} data."
+                  points; \"kind\" where there is a finer one; \"field\" (JSON pointer) except in {\"id\",\"text\"} \
+                  data.\nWhat cannot be read is a warning with its line; the rest is scanned all the same. Exit 3 if \
+                  something was left out."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines; `-` is stdin
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     file: PathBuf,
     /// Write the spans of every record; `-` is stdout
     #[arg(long, value_name = "OUT")]
@@ -41,13 +43,26 @@ pub(super) struct Args {
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
+    /// Stop at the first record that cannot be trained on
+    #[arg(long)]
+    strict: bool,
+    /// Threads; without it, all processors
+    #[arg(long, value_name = "K", value_parser = whole)]
+    threads: Option<usize>,
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
 }
 
 /// Where lines of spans go.
-enum Out {
+///
+/// Lines are written some at a time: one write for each would take longer than its scan.
+struct Out {
+    to: Target,
+    lines: Vec<u8>,
+}
+
+enum Target {
     Nowhere,
     Stdout,
     File(Box<WholeFile>),
@@ -65,73 +80,101 @@ impl Args {
         };
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
-        let dataset = input::read(console, &self.file, &columns)?;
+        let mut source = input::source(&self.file)?;
         let options = DetectorOptions { threshold: self.threshold.unwrap_or(0.5), ..DetectorOptions::default() };
-        let detector = Detector::new(&options)?;
-        let report = if self.candidates { Report::Candidates } else { Report::Found };
+        let scan = Scan {
+            detector: &Detector::new(&options)?,
+            report: if self.candidates { Report::Candidates } else { Report::Found },
+            columns: &columns,
+            strict: self.strict,
+            threads: self.threads.unwrap_or_else(parallel::cores),
+        };
         let started = Instant::now();
-        let mut progress = console.progress("scanning", dataset.records.len() as u64, Unit::Count("records"));
-        let summary = scan(&dataset, &columns, &detector, report, &mut progress, |line| -> anyhow::Result<()> {
+        let mut progress = console.progress("scanning", source.total_bytes(), Unit::Bytes);
+        let scanned = scan.run(&mut source, &mut progress, |line| -> anyhow::Result<()> {
             if let Some(gold) = &mut gold {
                 gold.compare(&line);
             }
-            out.write(console, &line)
+            out.line(console, &line)
+        });
+        let (summary, findings) = scanned.map_err(|error| match error.downcast::<cloister_text::Error>() {
+            Ok(error) => input::named(&self.file)(error),
+            Err(error) => error,
         })?;
         drop(progress);
-        out.commit()?;
+        out.commit(console)?;
         let score = gold.map(Gold::score);
+        input::tell(console, &findings);
         tell(console, &summary, score.as_ref(), started.elapsed().as_secs_f64());
         let mut fields = Map::new();
         fields.insert("candidates".into(), self.candidates.into());
         if let Value::Object(counts) = serde_json::to_value(&summary)? {
             fields.extend(counts);
         }
-        fields.insert("findings".into(), input::findings(&dataset));
+        fields.insert("findings".into(), input::counts(&findings));
+        fields.insert("findings_at".into(), input::places(&findings));
         if let Some(score) = &score {
             fields.insert("gold".into(), serde_json::to_value(score)?);
         }
         fields.insert("spans_file".into(), json!(self.spans));
-        console.document(if summary.spans == 0 { "clean" } else { "found" }, fields)?;
-        Ok(Exit::Passed)
+        let left_out = findings.left_out();
+        fields.insert("left_out".into(), left_out.into());
+        if left_out > 0 {
+            console.say(format_args!("{} {left_out} could not be read", console.ink(Ink::Red, "incomplete:")));
+        }
+        let (verdict, exit) = match (left_out, summary.spans) {
+            (0, 0) => ("clean", Exit::Passed),
+            (0, _) => ("found", Exit::Passed),
+            _ => ("incomplete", Exit::Refused),
+        };
+        console.document(verdict, fields)?;
+        Ok(exit)
     }
 
     fn out(&self, console: &Console) -> anyhow::Result<Out> {
-        Ok(match &self.spans {
-            None => Out::Nowhere,
+        let to = match &self.spans {
+            None => Target::Nowhere,
             Some(path) if path == Path::new("-") && console.json() => {
                 return Err(Usage::new("stdout cannot carry both spans and the document", "give --spans a file").into());
             }
-            Some(path) if path == Path::new("-") => Out::Stdout,
+            Some(path) if path == Path::new("-") => Target::Stdout,
             Some(path) => {
                 let keep = if self.force { Keep::PrivateReplacing } else { Keep::Private };
-                Out::File(Box::new(WholeFile::create(path, keep)?))
+                Target::File(Box::new(WholeFile::create(path, keep)?))
             }
-        })
+        };
+        Ok(Out { to, lines: Vec::new() })
     }
 }
 
 impl Out {
-    fn write(&mut self, console: &Console, line: &RecordSpans) -> anyhow::Result<()> {
-        match self {
-            Out::Nowhere => Ok(()),
-            Out::Stdout => {
-                let mut bytes = Vec::new();
-                write_line(&mut bytes, line)?;
-                console.bytes(&bytes)
-            }
-            Out::File(file) => {
-                let path = file.target().to_owned();
-                let mut bytes = Vec::new();
-                write_line(&mut bytes, line)?;
-                Ok(file.write_all(&bytes).map_err(crate::Error::write(path))?)
-            }
+    const WRITE_BYTES: usize = 1 << 16;
+
+    fn line(&mut self, console: &Console, line: &RecordSpans) -> anyhow::Result<()> {
+        if !matches!(self.to, Target::Nowhere) {
+            write_line(&mut self.lines, line)?;
         }
+        if self.lines.len() < Self::WRITE_BYTES { Ok(()) } else { self.write(console) }
     }
 
-    fn commit(self) -> anyhow::Result<()> {
-        match self {
-            Out::File(file) => Ok(file.commit()?),
-            Out::Nowhere | Out::Stdout => Ok(()),
+    fn write(&mut self, console: &Console) -> anyhow::Result<()> {
+        match &mut self.to {
+            Target::Nowhere => {}
+            Target::Stdout => console.bytes(&self.lines)?,
+            Target::File(file) => {
+                let path = file.target().to_owned();
+                file.write_all(&self.lines).map_err(crate::Error::write(path))?;
+            }
+        }
+        self.lines.clear();
+        Ok(())
+    }
+
+    fn commit(mut self, console: &Console) -> anyhow::Result<()> {
+        self.write(console)?;
+        match self.to {
+            Target::File(file) => Ok(file.commit()?),
+            Target::Nowhere | Target::Stdout => Ok(()),
         }
     }
 }

@@ -1,15 +1,20 @@
 //! Finds personal data and secrets in records: spans out, text never.
 //!
-//! Invariants: one line of spans per record, in the order of the records; offsets count Unicode code points; nothing
-//! here repeats what a record says. In plain-text data the spans are those of the text, and what stands in other
+//! Invariants: one line of spans per record, in the order of the records; offsets count Unicode code points; what is held
+//! does not grow with the input; nothing here repeats what a record says. In plain-text data the spans are those of the text, and what stands in other
 //! columns is only counted; in every other shape each span names its field by JSON pointer (RFC 6901).
 
 mod gold;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cloister_text::{Columns, Dataset, Detector, Place, Record, Shape, Span, code_points};
+use cloister_text::{
+    Batch, Chunk, Columns, Detector, Finding, Label, Place, Reading, Record, Sequence, Shape, Source, Span, Tally,
+    code_points,
+};
 use serde::Serialize;
 
 use crate::progress::Progress;
@@ -17,7 +22,8 @@ use crate::{interrupt, parallel};
 
 pub use gold::{Error as GoldError, Gold, LabelScore, Missed, Score};
 
-const CHUNK_RECORDS: usize = 512;
+/// How many different names of members are remembered; a name met after that may be counted more than once.
+const NAMES: usize = 1 << 20;
 
 /// What to report of each text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,71 +96,159 @@ pub struct Count {
 /// One record scanned.
 struct Scanned {
     line: RecordSpans,
+    place: usize,
+    shape: Shape,
     text_bytes: usize,
     in_other_columns: Vec<String>,
 }
 
-/// Scans every record on all cores and hands each line to `sink`, in order. `columns` are those of the reader.
-pub fn scan<E: From<crate::Error>>(
-    dataset: &Dataset,
-    columns: &Columns,
-    detector: &Detector,
-    report: Report,
-    progress: &mut Progress,
-    mut sink: impl FnMut(RecordSpans) -> Result<(), E>,
-) -> Result<Summary, E> {
-    let personal_names = cloister_text::spans_in_names(dataset, detector).len();
-    let mut summary = Summary { personal_names, ..Summary::default() };
-    let main = (dataset.shape == Shape::Text).then(|| columns.text.as_deref().unwrap_or("text"));
-    for chunk in dataset.records.chunks(CHUNK_RECORDS) {
-        interrupt::check()?;
-        for scanned in parallel::map(chunk, |record| scan_record(record, main, detector, report)) {
-            summary.add(&scanned);
-            sink(scanned.line)?;
+/// The records of one chunk, scanned.
+struct ScannedChunk {
+    records: Vec<Scanned>,
+    findings: Vec<Finding>,
+    left_out: Option<cloister_text::Error>,
+    file: Option<Arc<str>>,
+    personal_names: usize,
+    read_bytes: u64,
+}
+
+/// How records are scanned.
+pub struct Scan<'a> {
+    /// What to look for.
+    pub detector: &'a Detector,
+    /// What to report.
+    pub report: Report,
+    /// Names of columns.
+    pub columns: &'a Columns,
+    /// Whether the first record that cannot be trained on is an error.
+    pub strict: bool,
+    /// Threads.
+    pub threads: usize,
+}
+
+impl Scan<'_> {
+    /// Scans every record of a source and hands each line to `sink`, in order; progress counts bytes of the source.
+    ///
+    /// # Errors
+    /// Those of `sink`; [`crate::Error::Interrupted`]; what stops reading; the first refusal with `strict`, or where no record
+    /// can be read.
+    pub fn run<E: From<crate::Error> + From<cloister_text::Error>>(
+        &self,
+        source: &mut Source<'_>,
+        progress: &mut Progress,
+        mut sink: impl FnMut(RecordSpans) -> Result<(), E>,
+    ) -> Result<(Summary, Tally), E> {
+        let reading = if self.strict { Reading::strict(self.columns) } else { Reading::mending(self.columns) };
+        let names = Names::default();
+        let (mut summary, mut tally, mut sequence) = (Summary::default(), Tally::default(), Sequence::default());
+        let (mut advanced, mut first, mut refusal) = (0, None, None);
+        let work = |chunk: Chunk| Ok(self.chunk(chunk.read(&reading, &mut None)?, &names));
+        let next = || source.next_chunk();
+        parallel::pipeline(self.threads, next, work, |scanned: Result<ScannedChunk, cloister_text::Error>| {
+            interrupt::check()?;
+            let ScannedChunk { records, findings, left_out, file, personal_names, read_bytes } = scanned?;
+            refusal = refusal.take().or(left_out);
+            tally.extend(findings);
+            summary.personal_names += personal_names;
+            for record in records {
+                let found = record.shape;
+                let first = *first.get_or_insert(found);
+                if self.strict && found != first {
+                    return Err(cloister_text::Error::MixedShapes { line: record.place, first, found }.into());
+                }
+                sequence.next(file.as_ref(), record.place, &record.line.id, found, |finding| tally.add(finding));
+                summary.add(&record);
+                sink(record.line)?;
+            }
+            progress.advance(read_bytes.saturating_sub(advanced));
+            advanced = read_bytes;
+            Ok(())
+        })?;
+        tally.extend(source.leftover_findings());
+        if summary.records == 0 {
+            return Err(refusal.unwrap_or(cloister_text::Error::Empty).into());
         }
-        progress.advance(chunk.len() as u64);
+        Ok((summary, tally))
     }
-    Ok(summary)
+
+    fn chunk(&self, batch: Batch, names: &Names) -> ScannedChunk {
+        let Batch { records, findings, left_out, file, read_bytes } = batch;
+        let personal_names = names.personal(&records, self.detector);
+        let records = records.iter().map(|record| self.record(record)).collect();
+        ScannedChunk { records, findings, left_out, file, personal_names, read_bytes }
+    }
+
+    fn record(&self, record: &Record) -> Scanned {
+        // The only column whose spans are reported, in plain-text data.
+        let main = (record.shape() == Shape::Text).then(|| self.columns.text.as_deref().unwrap_or("text"));
+        let is_reported = |place: &Place<'_>| main.is_none_or(|main| place.top() == (main, true));
+        let (texts, others): (Vec<_>, Vec<_>) = record.fields().partition(|(place, _)| is_reported(place));
+        let mut spans = Vec::new();
+        for ((place, text), found) in texts.iter().zip(self.spans_of(&texts)) {
+            let points = code_points(text, &found);
+            spans.extend(found.iter().zip(points).map(|(span, (start, end))| SpanLine {
+                start,
+                end,
+                label: span.label.0,
+                score: (f64::from(span.score) * 1e4).round() / 1e4,
+                kind: span.kind,
+                field: main.is_none().then(|| place.to_string()),
+            }));
+        }
+        let elsewhere = others.iter().zip(self.spans_of(&others));
+        Scanned {
+            in_other_columns: elsewhere.flat_map(|((place, _), found)| vec![column(place); found.len()]).collect(),
+            text_bytes: texts.iter().map(|(_, text)| text.len()).sum(),
+            line: RecordSpans { id: record.id.clone(), spans },
+            place: record.line,
+            shape: record.shape(),
+        }
+    }
+
+    fn spans_of(&self, texts: &[(Place<'_>, &str)]) -> Vec<Vec<Span>> {
+        match self.report {
+            Report::Found => {
+                let document: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
+                self.detector.detect_document(&document)
+            }
+            Report::Candidates => texts.iter().map(|(_, text)| self.detector.candidates(text)).collect(),
+        }
+    }
+}
+
+/// The names of members met so far, by a keyed hash.
+#[derive(Default)]
+struct Names {
+    seen: Mutex<HashSet<u64>>,
+    keys: RandomState,
+}
+
+impl Names {
+    /// How many names of these records hold personal data, without those met before. Names with a dot look like hosts, so
+    /// addresses of the web do not count.
+    fn personal(&self, records: &[Record], detector: &Detector) -> usize {
+        let mut names = BTreeSet::new();
+        for record in records {
+            record.member_names(|name| {
+                names.insert(name);
+            });
+        }
+        {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            names.retain(|name| {
+                let hash = self.keys.hash_one(name);
+                if seen.len() < NAMES { seen.insert(hash) } else { !seen.contains(&hash) }
+            });
+        }
+        let is_personal = |name: &&str| detector.detect(name).iter().any(|span| span.label != Label::URL);
+        names.iter().filter(|name| is_personal(name)).count()
+    }
 }
 
 /// Writes one line of the machine interface.
 pub fn write_line(out: &mut impl Write, line: &RecordSpans) -> std::io::Result<()> {
     serde_json::to_writer(&mut *out, line)?;
     out.write_all(b"\n")
-}
-
-/// `main` is the only column whose spans are reported, if there is such a column.
-fn scan_record(record: &Record, main: Option<&str>, detector: &Detector, report: Report) -> Scanned {
-    let is_reported = |place: &Place<'_>| main.is_none_or(|main| place.top() == (main, true));
-    let (texts, others): (Vec<_>, Vec<_>) = record.fields().partition(|(place, _)| is_reported(place));
-    let mut spans = Vec::new();
-    for ((place, text), found) in texts.iter().zip(spans_of(&texts, detector, report)) {
-        let points = code_points(text, &found);
-        spans.extend(found.iter().zip(points).map(|(span, (start, end))| SpanLine {
-            start,
-            end,
-            label: span.label.0,
-            score: (f64::from(span.score) * 1e4).round() / 1e4,
-            kind: span.kind,
-            field: main.is_none().then(|| place.to_string()),
-        }));
-    }
-    let elsewhere = others.iter().zip(spans_of(&others, detector, report));
-    Scanned {
-        in_other_columns: elsewhere.flat_map(|((place, _), found)| vec![column(place); found.len()]).collect(),
-        text_bytes: texts.iter().map(|(_, text)| text.len()).sum(),
-        line: RecordSpans { id: record.id.clone(), spans },
-    }
-}
-
-fn spans_of(texts: &[(Place<'_>, &str)], detector: &Detector, report: Report) -> Vec<Vec<Span>> {
-    match report {
-        Report::Found => {
-            let document: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
-            detector.detect_document(&document)
-        }
-        Report::Candidates => texts.iter().map(|(_, text)| detector.candidates(text)).collect(),
-    }
 }
 
 /// The column in which a text lies, if its name is a plain word.

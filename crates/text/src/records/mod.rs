@@ -1,20 +1,40 @@
-//! Training records: what a line of a data set holds, and how its text is reached and changed.
+//! Training records: how they are read, what one holds, and how its text is reached and changed.
 //!
 //! Invariant: a [`Record`] was checked when it was read, so its body always exists; it implements neither `Debug`
 //! nor `Display`, so that its text reaches no log. Fields that no one touches are written back as they were read,
 //! in their order.
 
+#[cfg(feature = "columnar")]
+mod cell;
+mod check;
+mod chunk;
+#[cfg(feature = "columnar")]
+mod columnar;
+mod finding;
+mod format;
+mod frame;
+mod json;
 mod place;
 mod reader;
 mod shape;
+mod source;
+mod table;
+mod unpack;
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use chunk::{Batch, Chunk, Reading, Sequence};
+pub use finding::{Finding, Kind, Problem, Tally};
+pub use json::{DEPTH_LIMIT, VALUES_LIMIT};
 pub use place::Place;
-pub use reader::{Dataset, Finding, LINE_LIMIT_BYTES, Problem, read, read_from};
+pub use reader::{Dataset, read, read_from, read_source};
 pub use shape::{Columns, Role, Shape};
+pub use source::Source;
+
+/// Longest accepted line, and longest record of a format without lines.
+pub const LINE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
 
 /// One turn of a chat.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,9 +64,9 @@ pub enum Body {
 /// One training example.
 #[derive(Clone)]
 pub struct Record {
-    /// Line in the file, from 1.
+    /// Line in the file, from 1; the row in Parquet and Arrow.
     pub line: usize,
-    /// Identifier from the data, or `line-N`.
+    /// Identifier from the data, or `line-N`, in a folder with the file before it.
     pub id: String,
     /// The person the record is about, where the data names one.
     pub subject: Option<String>,
@@ -77,6 +97,7 @@ impl Record {
                 Body::Chat(self.turns(columns.conversations_name(), columns.sender_name(), columns.value_name()))
             }
             Shape::Alpaca => self.alpaca(),
+            Shape::Fields => Body::Text(self.fields().map(|(_, text)| text).collect::<Vec<_>>().join("\n")),
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Shape {
     ShareGpt,
     /// `{"text"}`.
     Text,
+    /// Any other members. No training reads it; a scan reads every string of it.
+    Fields,
 }
 
 impl fmt::Display for Shape {
@@ -48,6 +50,7 @@ impl fmt::Display for Shape {
             Self::Alpaca => "alpaca",
             Self::ShareGpt => "sharegpt",
             Self::Text => "text",
+            Self::Fields => "fields",
         })
     }
 }
@@ -166,7 +169,7 @@ mod tests {
 
     #[test]
     fn shape_names_agree_between_display_and_serde() {
-        for shape in [Shape::Messages, Shape::PromptCompletion, Shape::Alpaca, Shape::ShareGpt, Shape::Text] {
+        for shape in [Shape::Messages, Shape::PromptCompletion, Shape::Alpaca, Shape::ShareGpt, Shape::Text, Shape::Fields] {
             assert_eq!(serde_json::json!(shape), serde_json::json!(shape.to_string()));
         }
     }

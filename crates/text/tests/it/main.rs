@@ -1,6 +1,10 @@
 //! Integration tests of the text engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod bad_input;
+#[cfg(feature = "columnar")]
+mod columnar;
+mod formats;
 mod identifiers;
 mod laws;
 mod profiles;

@@ -56,8 +56,8 @@ fn identifiers_subjects_and_line_numbers() {
             .unwrap();
     let keys: Vec<_> = dataset.records.iter().map(|r| (r.line, r.id.as_str(), r.subject.as_deref())).collect();
     assert_eq!(keys, [(1, "line-1", Some("5")), (3, "12", Some("s"))]);
-    assert_eq!(dataset.findings.len(), 1);
-    assert_eq!((dataset.findings[0].line, dataset.findings[0].problem), (2, Problem::BlankLine));
+    let findings: Vec<_> = dataset.findings.iter().map(|finding| (finding.line, finding.problem)).collect();
+    assert_eq!(findings, [(1, Problem::ByteOrderMark), (2, Problem::BlankLine)]);
 }
 
 #[test]
@@ -81,7 +81,10 @@ fn refusals_name_line_and_place_and_no_content() {
         (b"\n \n", "the data set is empty"),
         (b"{\"text\":\"a\"}\n{\"text\":", "line 2, byte 7: not JSON"),
         (b"{'text':'secret'}", "line 1, byte 1: not JSON"),
-        (b"[{\"text\":\"secret\"}]", "line 1 is an array, not a JSON object"),
+        (b"{\"text\":\"a\"}\n[{\"text\":\"secret\"}]", "line 2 is an array, not a JSON object"),
+        (b"[[\"secret\"]]", "line 1 is an array, not a JSON object"),
+        (b"[{\"text\":\"a\"},\n{\"text\":\"secret\"", "the input ends too early, in line 2"),
+        (b"{\"text\":\"secret \\ud800\"}", "line 1, byte 16: half of a surrogate pair"),
         (b"\"secret\"", "line 1 is a string, not a JSON object"),
         (b"{\"secret\":1}", "line 1 has none of the known record shapes"),
         (
@@ -113,12 +116,12 @@ fn refusals_name_line_and_place_and_no_content() {
 }
 
 #[test]
-fn files_that_are_not_there_or_are_folders() {
+fn files_that_are_not_there_and_folders_without_any() {
     let folder = tempfile::tempdir().unwrap();
     let missing = read(&folder.path().join("none.jsonl"), &Columns::default());
     assert!(matches!(missing.err(), Some(Error::MissingFile { .. })));
     let error = read(folder.path(), &Columns::default()).err().unwrap();
-    assert!(matches!(error, Error::IsFolder { .. }));
+    assert!(matches!(error, Error::Empty));
     assert!(error.hint().is_some());
     let path = folder.path().join("a.jsonl");
     std::fs::File::create(&path).unwrap().write_all(b"{\"text\":\"a\"}").unwrap();
