@@ -146,6 +146,12 @@ pub enum Error {
         /// The refused value.
         value: f32,
     },
+    /// An option of the quality checks that is out of its range, or names what does not exist.
+    #[error("the quality option `{option}` cannot be used")]
+    QualityOption {
+        /// Its name.
+        option: &'static str,
+    },
     /// A profile name that does not exist.
     #[error("unknown profile; known are surrogate, redact, mask, hash")]
     UnknownProfile,
@@ -174,6 +180,8 @@ impl Error {
             Self::MissingField { .. } => "fill the field, or remap the column in [data.columns]",
             Self::UnknownRole { .. } => "map the role in [data.columns.roles] to system, user, assistant or tool",
             Self::NoCompletion { .. } => "remove the record, or give it an answer to learn from",
+            Self::QualityOption { option: "languages" } => "name languages by ISO 639 code, such as en or deu",
+            Self::QualityOption { .. } => "shares are above 0 and at most 1, counts at least 2",
             _ => return None,
         })
     }

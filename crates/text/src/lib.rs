@@ -25,8 +25,10 @@
 pub mod detect;
 mod error;
 mod protect;
+pub mod quality;
 pub mod records;
 pub mod replace;
+pub mod risk;
 
 pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
 pub use error::{Error, Result};
