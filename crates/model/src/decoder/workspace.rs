@@ -1,7 +1,7 @@
 //! Buffers that one pass fills and the next reuses: activations kept for the backward, and scratch.
 
 use crate::config::DecoderConfig;
-use crate::kernels::{Ragged, cross_entropy, lora};
+use crate::kernels::{Ragged, bf16, cross_entropy, lora};
 
 /// What a training pass keeps of the forward for its backward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
