@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod error;
 pub mod evidence;
 pub mod files;
+pub mod ingest;
 pub mod interrupt;
 pub mod parallel;
 pub mod progress;

@@ -258,6 +258,12 @@ pub enum Error {
         /// All names that are known.
         known: String,
     },
+    /// An option of the quality checks that is out of its range, or names what does not exist.
+    #[error("the quality option `{option}` cannot be used")]
+    QualityOption {
+        /// Its name.
+        option: &'static str,
+    },
     /// A profile name that does not exist.
     #[error(
         "unknown profile; known are surrogate, redact, mask, hash, hipaa-safe-harbor, gdpr-pseudonymise, reversible"
@@ -349,6 +355,8 @@ impl Error {
             Self::NoSeal { .. } => "only what `cloister protect --profile reversible` wrote can be restored",
             Self::Seal { .. } => "give the key with which the file was protected, and the file as it was written",
             Self::NoCompletion { .. } => "remove the record, or give it an answer to learn from",
+            Self::QualityOption { option: "languages" } => "name languages by ISO 639 code, such as en or deu",
+            Self::QualityOption { .. } => "shares are above 0 and at most 1, counts at least 2",
             _ => return None,
         })
     }

@@ -25,8 +25,10 @@
 pub mod detect;
 mod error;
 mod protect;
+pub mod quality;
 pub mod records;
 pub mod replace;
+pub mod risk;
 
 pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, is_valid};
 pub use error::{Error, Result};

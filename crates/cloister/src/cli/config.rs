@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use cloister_model::{Kernels, Precision};
+use cloister_text::quality::QualityOptions;
 use cloister_text::{Columns, Profile};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::hint::Usage;
+use crate::ingest::Declared;
 use crate::pull::{Base, find_base};
 use crate::release::Exports;
 
@@ -105,6 +107,12 @@ pub struct Settings {
     /// Folder of the result
     #[arg(long, env = "CLOISTER_OUT", value_name = "DIR", hide_env = true)]
     pub out: Option<PathBuf>,
+    /// What is declared about the dataset; flags of `ingest` come before it
+    #[arg(skip)]
+    pub dataset: Option<Declared>,
+    /// What `ingest` looks for in records
+    #[arg(skip)]
+    pub quality: Option<QualityOptions>,
 }
 
 fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -257,6 +265,8 @@ keys!(
     metrics,
     export,
     out,
+    dataset,
+    quality,
 );
 
 impl Settings {

@@ -12,7 +12,7 @@
 use std::io;
 
 use super::Exit;
-use crate::{Error, budget, protect, pull, release, scan, train};
+use crate::{Error, budget, ingest, protect, pull, release, scan, train};
 
 /// What the shell and the user get for an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub fn advise(error: &anyhow::Error) -> Advice {
         None.or_else(|| cause.downcast_ref().map(usage))
             .or_else(|| cause.downcast_ref().map(file))
             .or_else(|| cause.downcast_ref().map(pulling))
+            .or_else(|| cause.downcast_ref().map(taking_in))
             .or_else(|| cause.downcast_ref().map(text))
             .or_else(|| cause.downcast_ref().map(gold))
             .or_else(|| cause.downcast_ref().map(key))
@@ -160,6 +161,29 @@ fn text(error: &cloister_text::Error) -> Advice {
         other => other.hint(),
     };
     Advice { exit, hint: hint.map(str::to_owned), silent: false }
+}
+
+fn taking_in(error: &ingest::Error) -> Advice {
+    use ingest::Error as E;
+    match error {
+        E::File(inner) => file(inner),
+        E::Text(inner) => text(inner),
+        E::Changed { .. } => advice(Exit::Broken, "let nothing write to the file meanwhile, and run the command again"),
+        E::OtherRoot { .. } => {
+            advice(Exit::Broken, "name the key of this dataset with --key; else its records were changed")
+        }
+        E::NoRecord => advice(Exit::Usage, "the file must be JSON lines of a known shape; name columns with --columns"),
+        E::Retention { .. } => {
+            advice(Exit::Usage, "write a date such as 2027-12-31, or a period such as 24 months or P2Y")
+        }
+        E::UnknownField { .. } => {
+            let names: Vec<&str> = ingest::Field::ALL.iter().map(|field| field.name()).collect();
+            advice(Exit::Usage, format!("the fields are {}", names.join(", ")))
+        }
+        E::NotAKey { .. } => advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE"),
+        E::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
+        E::NoRandomness { .. } => bare(Exit::Failed),
+    }
 }
 
 fn gold(error: &scan::GoldError) -> Advice {

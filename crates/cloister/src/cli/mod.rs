@@ -14,6 +14,7 @@ pub mod console;
 mod doctor;
 mod generate;
 pub mod hint;
+mod ingest;
 mod input;
 mod lines;
 mod man;
@@ -22,6 +23,7 @@ mod protect;
 mod pull;
 mod ranks;
 mod release;
+mod review;
 mod run;
 mod scan;
 mod train;
@@ -79,6 +81,8 @@ macro_rules! verbs {
 verbs! {
     /// Fetch a base model, checked against its pinned digest
     Pull(pull),
+    /// Take records in: quality, duplicates, provenance, digest
+    Ingest(ingest),
     /// Find personal data and secrets in records
     Scan(scan),
     /// Replace personal data in records, file to file

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::config::{ColumnMap, whole};
 use super::console::{Console, Ink};
 use super::hint::Usage;
+use super::review::{self, ReviewArgs};
 use super::{Exit, input};
 use crate::files::{Keep, WholeFile, human_bytes};
 use crate::progress::Unit;
@@ -34,7 +35,7 @@ pub(super) struct Args {
     /// Write every candidate of every label, before thresholds and overlaps
     #[arg(long)]
     candidates: bool,
-    /// Score against labelled spans: {"id","spans":[{"start","end","label"}]} per line
+    /// Score against labelled spans, {"id","spans":[{"start","end","label"}]} per line, or against entities of annotators
     #[arg(long, value_name = "FILE")]
     gold: Option<PathBuf>,
     /// Lowest score that counts
@@ -52,6 +53,8 @@ pub(super) struct Args {
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    review: ReviewArgs,
 }
 
 /// Where lines of spans go.
@@ -70,6 +73,19 @@ enum Target {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        let threshold = self.threshold.unwrap_or(0.5);
+        if self.review.review {
+            return self.review.run(console, &self.file, &input::columns(self.columns)?, threshold);
+        }
+        if let Some(gold) = self.gold.as_deref()
+            && review::is_tab(gold)?
+        {
+            if self.spans.is_some() || self.candidates {
+                let message = "entities of annotators are scored alone";
+                return Err(Usage::new(message, "leave out --spans and --candidates").into());
+            }
+            return review::score_entities(console, &self.file, gold, &input::columns(self.columns)?, threshold);
+        }
         let mut out = self.out(console)?;
         let mut gold = match &self.gold {
             Some(path) => {
@@ -81,7 +97,7 @@ impl Args {
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
         let mut source = input::source(&self.file)?;
-        let options = DetectorOptions { threshold: self.threshold.unwrap_or(0.5), ..DetectorOptions::default() };
+        let options = DetectorOptions { threshold, ..DetectorOptions::default() };
         let scan = Scan {
             detector: &Detector::new(&options)?,
             report: if self.candidates { Report::Candidates } else { Report::Found },

@@ -4,6 +4,7 @@
 //! NaN, which JSON writes as null) and is printed as "not measured" with the way to get it. No type here has a place
 //! for the text of a record. The same evidence always gives the same bytes.
 
+pub mod dataset;
 mod detectors;
 mod facts;
 mod html;

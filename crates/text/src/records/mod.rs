@@ -159,6 +159,13 @@ impl Record {
         serde_json::to_string(&self.raw).unwrap_or_default()
     }
 
+    /// The value at a JSON pointer (RFC 6901), such as `/patient/age`.
+    pub fn value(&self, pointer: &str) -> Option<&Value> {
+        let path = pointer.strip_prefix('/')?;
+        let (top, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+        self.raw.get(&top.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
+    }
+
     fn turns(&self, list: &str, role: &str, text: &str) -> Vec<Turn> {
         let list = self.raw.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         list.iter()
@@ -354,6 +361,17 @@ mod tests {
         let mut found = Vec::new();
         record.member_names(|name| found.push(name));
         assert_eq!(found, ["text", "meta", "a", "b"]);
+    }
+
+    #[test]
+    fn values_are_found_by_pointer() {
+        let record = one(r#"{"text":"t","a/b":{"age":34,"list":["x"]}}"#);
+        assert_eq!(record.value("/a~1b/age").and_then(Value::as_u64), Some(34));
+        assert_eq!(record.value("/a~1b/list/0").and_then(Value::as_str), Some("x"));
+        assert_eq!(record.value("/text").and_then(Value::as_str), Some("t"));
+        for absent in ["", "text", "/", "/a/b", "/text/0", "/a~1b/list/1"] {
+            assert!(record.value(absent).is_none(), "{absent}");
+        }
     }
 
     #[test]

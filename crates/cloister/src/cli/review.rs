@@ -1,0 +1,285 @@
+//! `scan --sample N --review`: a person marks what the detector missed in a random sample, and the recall that follows; and
+//! `scan --gold` with entities of several annotators.
+//!
+//! Invariants: text is shown on the terminal that the person sits at and goes nowhere else, not to stdout, not to the state
+//! file; a record is sampled by a seed from the operating system, so nobody chooses what is looked at; limits are exact.
+
+mod session;
+mod state;
+mod tab;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use cloister_text::risk::binomial::{at_most, two_sided};
+use cloister_text::risk::tab::{Share, TabScore};
+use cloister_text::{Columns, Dataset, Detector, DetectorOptions};
+use serde_json::{Map, Value, json};
+
+use super::console::Console;
+use super::hint::Usage;
+use super::words::counted;
+use super::{Exit, input};
+use crate::progress::Unit;
+use crate::scan::{Report, scan};
+use session::{Ended, Session};
+use state::State;
+
+pub(super) use tab::is_tab;
+
+const CONFIDENCE: f64 = 0.95;
+
+/// Flags of `scan` that begin a review.
+#[derive(clap::Args)]
+pub(super) struct ReviewArgs {
+    /// Let a person mark in the terminal what was missed in a random sample
+    #[arg(long, requires = "sample", conflicts_with_all = ["spans", "candidates", "gold"])]
+    pub(super) review: bool,
+    /// Records in the sample
+    #[arg(long, value_name = "N", requires = "review", value_parser = super::config::whole)]
+    sample: Option<usize>,
+    /// Where the review is kept, without text, to go on later; without it, FILE.review.json
+    #[arg(long, value_name = "STATE", requires = "review")]
+    state: Option<PathBuf>,
+}
+
+impl ReviewArgs {
+    /// The review, from the first sampled record or from where it was left.
+    pub(super) fn run(
+        &self,
+        console: &Console,
+        file: &Path,
+        columns: &Columns,
+        threshold: f32,
+    ) -> anyhow::Result<Exit> {
+        if file == Path::new("-") {
+            return Err(Usage::new("a review needs its records again when it goes on", "name a file").into());
+        }
+        let path = self.state.clone().unwrap_or_else(|| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(".review.json");
+            name.into()
+        });
+        let (dataset, mut state) = self.open(console, file, columns, threshold, &path)?;
+        let detector = detector(threshold)?;
+        let sample: Vec<usize> = state.sampled();
+        let terminal = Terminal::open()?;
+        let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let mut session = Session::new(&dataset, &detector, &sample, color);
+        let ended = session.run(&mut state, terminal.reader, terminal.writer, |state| state.write(&path))?;
+        let found = session.found(&state);
+        let done = ended == Ended::Done;
+        tell(console, &state, &found, done);
+        if !done {
+            console.say(format_args!("give the same command again to go on; {} holds no text", path.display()));
+        }
+        let mut fields = Map::new();
+        fields.insert("review".into(), report(&state, &found, &path));
+        console.document(if done { "reviewed" } else { "begun" }, fields)?;
+        Ok(Exit::Passed)
+    }
+
+    fn open(
+        &self,
+        console: &Console,
+        file: &Path,
+        columns: &Columns,
+        threshold: f32,
+        path: &Path,
+    ) -> anyhow::Result<(Dataset, State)> {
+        let before = State::read(path)?;
+        let mut seal = match &before {
+            Some(state) => state.seal()?,
+            None => state::Seal::fresh()?,
+        };
+        let dataset = input::read_seen(console, file, columns, |bytes| seal.update(bytes))?;
+        let asked = self.sample.unwrap_or_default();
+        let state = match before {
+            None => State::begin(seal, dataset.records.len(), asked, threshold),
+            Some(state) => {
+                let same = state.continues(seal, dataset.records.len(), asked, threshold);
+                same.map_err(|what| {
+                    let message = format!("`{}` belongs to a review of {what}", path.display());
+                    Usage::new(message, "repeat the command as it was given first, or remove the file to start anew")
+                })?;
+                console.say(format_args!("going on behind {}", counted(state.reviewed, "reviewed record")));
+                state
+            }
+        };
+        Ok((dataset, state))
+    }
+}
+
+/// Both directions of the terminal that the person sits at, wherever stdin and stdout go.
+struct Terminal {
+    reader: BufReader<File>,
+    writer: File,
+}
+
+impl Terminal {
+    fn open() -> anyhow::Result<Self> {
+        let (input, output) = if cfg!(windows) { ("CONIN$", "CONOUT$") } else { ("/dev/tty", "/dev/tty") };
+        let missing = |_| Usage::new("a review needs a terminal", "run it in one, where a person can answer");
+        let reader = File::open(input).map_err(missing)?;
+        let writer = File::options().write(true).open(output).map_err(missing)?;
+        Ok(Self { reader: BufReader::new(reader), writer })
+    }
+}
+
+fn detector(threshold: f32) -> anyhow::Result<Detector> {
+    Ok(Detector::new(&DetectorOptions { threshold, ..DetectorOptions::default() })?)
+}
+
+/// What the reviewed records hold of one label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    /// Spans that the detector found there and the person let stand.
+    found: usize,
+    /// Those that the person called wrong.
+    wrong: usize,
+    /// What the person missed.
+    missed: usize,
+}
+
+impl Count {
+    fn all(self) -> u64 {
+        (self.found + self.missed) as u64
+    }
+}
+
+fn report(state: &State, found: &BTreeMap<String, Count>, path: &Path) -> Value {
+    let recall = |count: &Count| {
+        let limits = two_sided(count.found as u64, count.all(), CONFIDENCE);
+        json!({
+            "found": count.found, "missed": count.missed, "wrong": count.wrong,
+            "recall": (count.all() > 0).then(|| count.found as f64 / count.all() as f64),
+            "lower": limits.lower, "upper": limits.upper,
+        })
+    };
+    let all = total(found);
+    let (missing, reviewed) = (state.records_with_misses() as u64, state.reviewed as u64);
+    json!({
+        "measured_on": {"records": state.reviewed, "sampled": state.sample, "of": state.records, "commitment": state.commitment},
+        "confidence": CONFIDENCE,
+        "method": "Clopper-Pearson",
+        "by_label": found.iter().map(|(label, count)| (label.clone(), recall(count))).collect::<Map<_, _>>(),
+        "all": recall(&all),
+        "records_with_misses": missing,
+        "records_with_misses_at_most": at_most(missing, reviewed, CONFIDENCE),
+        "state": path,
+    })
+}
+
+fn total(found: &BTreeMap<String, Count>) -> Count {
+    found.values().fold(Count::default(), |sum, count| Count {
+        found: sum.found + count.found,
+        wrong: sum.wrong + count.wrong,
+        missed: sum.missed + count.missed,
+    })
+}
+
+fn tell(console: &Console, state: &State, found: &BTreeMap<String, Count>, done: bool) {
+    let what = if done { "reviewed" } else { "reviewed so far" };
+    console.say(format_args!("{what}: {} of {} sampled from {}", state.reviewed, state.sample, state.records));
+    if state.reviewed == 0 {
+        return;
+    }
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let row = |label: &str, count: &Count| {
+        let limits = two_sided(count.found as u64, count.all(), CONFIDENCE);
+        let recall = if count.all() > 0 { percent(count.found as f64 / count.all() as f64) } else { "–".into() };
+        let counts = [count.found, count.missed, count.wrong].map(|number| number.to_string());
+        [vec![label.to_owned()], counts.to_vec(), vec![recall, percent(limits.lower), percent(limits.upper)]].concat()
+    };
+    let mut rows: Vec<Vec<String>> = found.iter().map(|(label, count)| row(label, count)).collect();
+    rows.push(row("all", &total(found)));
+    console.table(&["label", "found", "missed", "wrong", "recall", "at least", "at most"], &rows);
+    let (missing, reviewed) = (state.records_with_misses() as u64, state.reviewed as u64);
+    console.say(format_args!(
+        "records with a miss: {missing} of {reviewed}; in the whole file at most {} (95 %, one-sided)",
+        percent(at_most(missing, reviewed, CONFIDENCE))
+    ));
+    console.say(
+        "limits: Clopper-Pearson, 95 %; for a label they take its spans as independent, for records they are exact",
+    );
+    console.say("these figures depend on the data: they are for its holder and are not released with an adapter");
+}
+
+/// `scan --gold` against entities with mentions, as the Text Anonymization Benchmark labels them.
+pub(super) fn score_entities(
+    console: &Console,
+    file: &Path,
+    gold: &Path,
+    columns: &Columns,
+    threshold: f32,
+) -> anyhow::Result<Exit> {
+    let mut gold_records = tab::Gold::read(gold)?;
+    let dataset = input::read(console, file, columns)?;
+    let detector = detector(threshold)?;
+    let mut progress = console.progress("scanning", dataset.records.len() as u64, Unit::Count("records"));
+    let mut score = TabScore::default();
+    scan(&dataset, columns, &detector, Report::Found, &mut progress, |line| -> anyhow::Result<()> {
+        gold_records.compare(&line, &mut score);
+        Ok(())
+    })?;
+    drop(progress);
+    let rows = [
+        ("direct identifiers", score.direct_entities),
+        ("quasi-identifiers", score.quasi_entities),
+        ("direct mentions", score.direct_mentions),
+        ("quasi mentions", score.quasi_mentions),
+    ];
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let cells = |name: &str, share: Share| {
+        let limits = two_sided(share.found as u64, share.of as u64, CONFIDENCE);
+        let value = share.value().map_or("–".into(), percent);
+        vec![
+            name.into(),
+            share.found.to_string(),
+            share.of.to_string(),
+            value,
+            percent(limits.lower),
+            percent(limits.upper),
+        ]
+    };
+    console.say(format_args!(
+        "against {}, {} and {}; an entity is found when all its mentions are covered:",
+        gold.display(),
+        counted(score.documents, "document"),
+        counted(score.annotations, "annotation")
+    ));
+    console.table(&["", "found", "of", "recall", "at least", "at most"], &rows.map(|(name, share)| cells(name, share)));
+    let precision = score.token_precision.value().map_or("–".into(), percent);
+    console.say(format_args!("token precision {precision} of {}", counted(score.token_precision.of, "covered word")));
+    if gold_records.left() > 0 {
+        console.warn(format_args!("{} of the gold file are not in the data", counted(gold_records.left(), "document")));
+    }
+    let share = |share: Share| {
+        let limits = two_sided(share.found as u64, share.of as u64, CONFIDENCE);
+        json!({"found": share.found, "of": share.of, "share": share.value(), "lower": limits.lower, "upper": limits.upper})
+    };
+    let mut fields = Map::new();
+    fields.insert(
+        "gold".into(),
+        json!({
+            "criterion": "an entity is found when every letter and digit of all its mentions is covered, whatever the label",
+            "measured_on": {"documents": score.documents, "annotations": score.annotations},
+            "documents_not_scanned": gold_records.left(),
+            "direct_entities": share(score.direct_entities),
+            "quasi_entities": share(score.quasi_entities),
+            "direct_mentions": share(score.direct_mentions),
+            "quasi_mentions": share(score.quasi_mentions),
+            "token_precision": share(score.token_precision),
+        }),
+    );
+    console.document("scored", fields)?;
+    Ok(Exit::Passed)
+}
+
+/// Writes to the terminal; one that is gone ends the review, with its state kept.
+fn put(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}

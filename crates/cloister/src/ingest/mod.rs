@@ -1,0 +1,25 @@
+//! Takes records in: checks each, declares where they come from, and commits to them.
+//!
+//! The inputs are read twice: once to look at every record, once to write those that were not rejected, since only the last
+//! record can tell whether the first has a double. Invariants: memory holds hashes and counts of the records, not their
+//! text; the second reading must see the bytes of the first; what is written appears whole or not at all; evidence holds
+//! codes, counts and places, never text.
+//!
+//! Source of the declared fields: Article 5(1)(b) and (e), 6, 13 and 30 GDPR (purpose, retention, legal basis, source,
+//! categories of subjects), and the data sheets of Gebru et al. 2021.
+
+mod date;
+mod error;
+mod key;
+mod prove;
+mod provenance;
+mod source;
+mod stage;
+
+pub use date::{Date, Retention};
+pub use error::Error;
+pub use key::{fresh_key, read_key, write_key};
+pub use prove::{Membership, Proof, Tree};
+pub use provenance::{Declared, DeclaredField, Field, Provenance};
+pub use source::{Input, Unreadable};
+pub use stage::{Ingested, Outputs, Request, Risk, RiskRequest, Taken, ingest};
