@@ -22,8 +22,9 @@ use super::console::Console;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
+use crate::parallel;
 use crate::progress::Unit;
-use crate::scan::{Report, scan};
+use crate::scan::{Report, Scan};
 use session::{Ended, Session};
 use state::State;
 
@@ -216,15 +217,17 @@ pub(super) fn score_entities(
     threshold: f32,
 ) -> anyhow::Result<Exit> {
     let mut gold_records = tab::Gold::read(gold)?;
-    let dataset = input::read(console, file, columns)?;
+    let mut source = input::source(file)?;
     let detector = detector(threshold)?;
-    let mut progress = console.progress("scanning", dataset.records.len() as u64, Unit::Count("records"));
+    let scan = Scan { detector: &detector, report: Report::Found, columns, strict: false, threads: parallel::cores() };
+    let mut progress = console.progress("scanning", source.total_bytes(), Unit::Bytes);
     let mut score = TabScore::default();
-    scan(&dataset, columns, &detector, Report::Found, &mut progress, |line| -> anyhow::Result<()> {
+    let (_, findings) = scan.run(&mut source, &mut progress, |line| -> anyhow::Result<()> {
         gold_records.compare(&line, &mut score);
         Ok(())
     })?;
     drop(progress);
+    input::tell(console, &findings);
     let rows = [
         ("direct identifiers", score.direct_entities),
         ("quasi-identifiers", score.quasi_entities),

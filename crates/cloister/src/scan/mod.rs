@@ -144,26 +144,31 @@ impl Scan<'_> {
         let (mut advanced, mut first, mut refusal) = (0, None, None);
         let work = |chunk: Chunk| Ok(self.chunk(chunk.read(&reading, &mut None)?, &names));
         let next = || source.next_chunk();
-        parallel::pipeline(self.threads, next, work, |scanned: Result<ScannedChunk, cloister_text::Error>| {
-            interrupt::check()?;
-            let ScannedChunk { records, findings, left_out, file, personal_names, read_bytes } = scanned?;
-            refusal = refusal.take().or(left_out);
-            tally.extend(findings);
-            summary.personal_names += personal_names;
-            for record in records {
-                let found = record.shape;
-                let first = *first.get_or_insert(found);
-                if self.strict && found != first {
-                    return Err(cloister_text::Error::MixedShapes { line: record.place, first, found }.into());
+        parallel::pipeline(
+            self.threads,
+            next,
+            work,
+            |scanned: Result<ScannedChunk, cloister_text::Error>| -> Result<(), E> {
+                interrupt::check()?;
+                let ScannedChunk { records, findings, left_out, file, personal_names, read_bytes } = scanned?;
+                refusal = refusal.take().or(left_out);
+                tally.extend(findings);
+                summary.personal_names += personal_names;
+                for record in records {
+                    let found = record.shape;
+                    let first = *first.get_or_insert(found);
+                    if self.strict && found != first {
+                        return Err(cloister_text::Error::MixedShapes { line: record.place, first, found }.into());
+                    }
+                    sequence.next(file.as_ref(), record.place, &record.line.id, found, |finding| tally.add(finding));
+                    summary.add(&record);
+                    sink(record.line)?;
                 }
-                sequence.next(file.as_ref(), record.place, &record.line.id, found, |finding| tally.add(finding));
-                summary.add(&record);
-                sink(record.line)?;
-            }
-            progress.advance(read_bytes.saturating_sub(advanced));
-            advanced = read_bytes;
-            Ok(())
-        })?;
+                progress.advance(read_bytes.saturating_sub(advanced));
+                advanced = read_bytes;
+                Ok(())
+            },
+        )?;
         tally.extend(source.leftover_findings());
         if summary.records == 0 {
             return Err(refusal.unwrap_or(cloister_text::Error::Empty).into());
