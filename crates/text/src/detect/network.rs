@@ -21,7 +21,7 @@ const UUID_LENGTH: usize = 36;
 const PRIVATE_SUFFIXES: &[&str] = &["local", "internal", "intranet", "lan", "corp", "home", "private", "localdomain"];
 
 /// Suffixes under which a bare name is most likely a host and not the end of a sentence or a file name.
-const COMMON_SUFFIXES: &[&str] = &[
+pub(super) const COMMON_SUFFIXES: &[&str] = &[
     "com", "org", "net", "edu", "gov", "mil", "int", "info", "biz", "io", "dev", "app", "ai", "co", "uk", "us", "ca",
     "de", "fr", "es", "it", "nl", "ch", "at", "be", "eu", "au", "nz", "jp", "cn", "in", "br", "mx", "se", "no", "dk",
     "fi", "pl", "cz", "pt", "ie", "ru", "za", "kr", "online", "site", "shop", "store", "tech", "cloud", "xyz",

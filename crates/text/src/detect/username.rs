@@ -7,6 +7,7 @@
 use memchr::{memchr_iter, memmem};
 
 use super::edge::{word_after, word_before};
+use super::network::COMMON_SUFFIXES;
 use super::view::View;
 use super::{Label, Span};
 
@@ -143,7 +144,7 @@ fn name(view: &View<'_>, from: usize) -> usize {
     let mut end = from;
     while end < view.bytes.len() && end - from <= LONGEST {
         let joint = matches!(view.bytes[end], b'.' | b'-') && end > from && in_name(view.at(end + 1));
-        if !in_name(view.bytes[end]) && !(joint && view.bytes[end - 1] != b'.') {
+        if !(in_name(view.bytes[end]) || joint && view.bytes[end - 1] != b'.') {
             break;
         }
         end += 1;
@@ -175,7 +176,10 @@ fn handle(view: &View<'_>, at: usize) -> Option<Span> {
     let called =
         matches!(view.at(end), b'(' | b'{' | b'<' | b'=') || CODE.contains(&text.to_ascii_lowercase().as_str());
     let package = view.at(end) == b'/' && in_name(view.at(end + 1));
-    let score = if called || package { 0.2 } else { 0.7 };
+    // "first name @corp.com" tells the host of an e-mail address.
+    let suffix = text.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+    let host = COMMON_SUFFIXES.contains(&suffix);
+    let score = if called || package || host { 0.2 } else { 0.7 };
     Some(Span::new(at, end, Label::USERNAME, score))
 }
 

@@ -104,6 +104,8 @@ const CONTEXT: &[(Topic, &[&str])] = &[
             "phone_number",
             "phonenumber",
             "tlf",
+            "answering",
+            "messages to",
             "tfno",
             "telf",
         ],

@@ -92,7 +92,7 @@ fn long_runs_take_linear_time() {
         "\u{201c}",
         "a.\u{201d}",
     ] {
-        let text = piece.repeat(2_000_000 / piece.len());
+        let text = piece.repeat(1_000_000 / piece.len());
         // The better of two, since other work on the machine counts in the first.
         let took = (0..2)
             .map(|_| {
@@ -105,6 +105,7 @@ fn long_runs_take_linear_time() {
         if std::env::var_os("SHOW_TIMES").is_some() {
             eprintln!("{piece:?} {took:?}");
         }
-        assert!(took < Duration::from_secs(2), "2 MB of {piece:?} took {took:?}");
+        // Quadratic work would take minutes; the machine may be busy with other tests.
+        assert!(took < Duration::from_secs(3), "1 MB of {piece:?} took {took:?}");
     }
 }

@@ -55,15 +55,20 @@ fn around(view: &View<'_>, index: usize, done: usize) -> Option<(usize, Reading)
     let starts = (1..=4).rev().filter_map(earlier).filter(|token| {
         token.start >= done && start - token.start < REACH && token.is_word() && token.end - token.start < 16
     });
-    starts
-        .filter(|token| begins_with_name(view.word(token)))
-        .map(|token| token.start)
-        .chain([start])
-        .filter(|from| starts_well(view.text, *from) || (done > 0 && *from == done + 1))
-        .find_map(|from| {
-            let reading = read::read(view.text, from)?;
-            (reading.end > start).then_some((from, reading))
-        })
+    let mut weak = None;
+    let froms = starts.filter(|token| begins_with_name(view.word(token))).map(|token| token.start).chain([start]);
+    for from in froms.filter(|from| starts_well(view.text, *from) || (done > 0 && *from == done + 1)) {
+        match read::read(view.text, from).filter(|reading| reading.end > start) {
+            Some(reading) if !is_weak(&reading) => return Some((from, reading)),
+            Some(reading) => weak = weak.or(Some((from, reading))),
+            None => {}
+        }
+    }
+    weak
+}
+
+fn is_weak(reading: &Reading) -> bool {
+    matches!(reading.form, Form::WeakWritten | Form::WeakRange)
 }
 
 fn begins_with_name(word: &str) -> bool {
@@ -87,13 +92,15 @@ fn judge(view: &View<'_>, index: usize, start: usize, reading: &Reading) -> f32 
         Form::WrittenDay => 0.6,
         Form::DottedShortYear => 0.5,
         Form::VersionLike | Form::DashedShortYear => 0.35,
-        Form::WeakWritten => 0.3,
+        Form::WeakWritten | Form::WeakRange => 0.3,
         Form::MonthYear | Form::Year => 0.2,
         Form::Compact => 0.15,
         Form::LooseMonthYear | Form::Fraction => 0.1,
     };
     let raised = match announced {
         Announced::Birth => form + 0.35,
+        // "on may 5" says nothing of "may".
+        Announced::Date if is_weak(reading) => form,
         Announced::Date if form >= 0.3 || matches!(reading.form, Form::MonthYear | Form::Compact) => form + 0.2,
         _ => form,
     };

@@ -52,7 +52,8 @@ pub struct DateParts {
 /// ```
 pub fn parse(value: &str) -> Option<DateParts> {
     let reading = read(value, 0).or_else(|| bare_year(value))?;
-    (reading.end == value.len() && reading.form != Form::Range && exists(&reading.parts)).then_some(reading.parts)
+    (reading.end == value.len() && !matches!(reading.form, Form::Range | Form::WeakRange) && exists(&reading.parts))
+        .then_some(reading.parts)
 }
 
 fn bare_year(value: &str) -> Option<Reading> {
@@ -110,6 +111,8 @@ pub(super) enum Form {
     WeakWritten,
     /// Several days of a month.
     Range,
+    /// Several days of a month whose name is a frequent word: "13-17 may".
+    WeakRange,
     /// A year alone.
     Year,
 }
@@ -366,7 +369,8 @@ fn day_first(text: &str, at: usize) -> Option<Reading> {
     let last_at = from + link.len();
     let (last, last_end) = day_at(last_at)?;
     let reading = day_then_month(text, part(last_at, last_end, last))?;
-    Some(Reading { form: Form::Range, ..reading })
+    let form = if reading.form == Form::WeakWritten { Form::WeakRange } else { Form::Range };
+    Some(Reading { form, ..reading })
 }
 
 fn day_then_month(text: &str, day: Part) -> Option<Reading> {
@@ -508,7 +512,10 @@ fn hyphenated(text: &str, at: usize) -> Option<(&str, usize)> {
 
 /// A time of day that belongs to the date before it.
 fn joined_time(text: &str, reading: &Reading) -> Option<Range<usize>> {
-    if matches!(reading.form, Form::Fraction | Form::MonthYear | Form::LooseMonthYear | Form::Compact | Form::Range) {
+    if matches!(
+        reading.form,
+        Form::Fraction | Form::MonthYear | Form::LooseMonthYear | Form::Compact | Form::Range | Form::WeakRange
+    ) {
         return None;
     }
     let rest = &text[reading.end..];

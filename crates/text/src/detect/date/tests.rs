@@ -91,6 +91,9 @@ fn what_only_looks_like_a_date_is_not_found() {
         "on Monday",
         "we march 5 miles",
         "Maybe 5",
+        "aged 13-17 may be",
+        "on set 5",
+        "exon 19 del gen Jagged",
     ] {
         assert!(found(text).is_empty(), "{text}: {:?}", found(text));
     }
@@ -104,6 +107,7 @@ fn words_before_a_date_raise_it() {
     assert_eq!(found("Date of birth: 20191130"), ["20191130"]);
     assert_eq!(candidates("since 1975"), ["1975"]);
     assert_eq!(candidates("Friday at 14:30"), ["Friday", "14:30"]);
+    assert_eq!(found("comes Out 25th October"), ["25th October"]);
     assert_eq!(candidates("due 5/21"), ["5/21"]);
     assert_eq!(candidates("due 05/2021"), ["05/2021"]);
 }

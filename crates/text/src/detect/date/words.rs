@@ -270,7 +270,9 @@ fn index(rows: impl Iterator<Item = Names>) -> HashMap<String, Named> {
 
 /// The month of this name; case and accents do not matter.
 pub(super) fn month(word: &str) -> Option<Named> {
-    if !(3..=LONGEST).contains(&word.len()) {
+    // Names begin with one of these letters; `é` and `ä` stand for nothing at the start.
+    let first = word.as_bytes().first()? | 0x20;
+    if !(3..=LONGEST).contains(&word.len()) || !b"jfmasondegl".contains(&first) {
         return None;
     }
     let folded = Folded::new(word)?;
@@ -286,7 +288,8 @@ pub(super) fn month(word: &str) -> Option<Named> {
 
 /// The weekday of this name; case and accents do not matter.
 pub(super) fn weekday(word: &str) -> Option<Named> {
-    if !(2..=LONGEST).contains(&word.len()) {
+    let first = word.as_bytes().first()? | 0x20;
+    if !(2..=LONGEST).contains(&word.len()) || !b"mtwfsdljvgzqo".contains(&first) {
         return None;
     }
     // Abbreviations of two letters are words of other languages when they are small.
@@ -306,6 +309,12 @@ impl Folded {
         let mut folded = Self { bytes: [0; 2 * LONGEST], length: 0 };
         if word.len() > LONGEST {
             return None;
+        }
+        if word.is_ascii() {
+            folded.length = word.len();
+            folded.bytes[..word.len()].copy_from_slice(word.as_bytes());
+            folded.bytes[..word.len()].make_ascii_lowercase();
+            return Some(folded);
         }
         for c in word.chars().flat_map(char::to_lowercase).map(unaccented) {
             let end = folded.length + c.len_utf8();

@@ -156,7 +156,9 @@ fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, u
     let lead = view.bytes[groups[first].start];
     let lengths: Vec<usize> = own.iter().map(|g| g.end - g.start).collect();
     let slash = own.windows(2).any(|pair| view.gap(&pair[0], &pair[1]).contains('/'));
-    let zero = lead == b'0' && (9..=12).contains(&digits);
+    // A trunk zero and the digits behind it; `0.117` and `001 - 12` begin otherwise.
+    let second = view.bytes[groups[first].start..groups[last].end].iter().filter(|b| b.is_ascii_digit()).nth(1);
+    let zero = lead == b'0' && second != Some(&b'0') && (9..=12).contains(&digits);
     let score = match lengths.as_slice() {
         [2, 2, 2, 2, 2] if lead == b'0' => 0.65,
         _ if zero && (brackets || slash) => 0.6,
@@ -214,6 +216,8 @@ fn is_other(view: &View<'_>, groups: &[Token]) -> bool {
         return true;
     }
     match groups {
+        // A decimal fraction.
+        [a, ..] if gaps.first().is_some_and(|gap| gap.starts_with('.')) && view.word(a) == "0" => true,
         [a, b, c, ..] if day(a) && day(b) && (year(c) || length(c) == 2) && groups.len() < 4 => true,
         [a, b, c, ..] if year(a) && day(b) && day(c) => true,
         [a, b] if year(a) && (year(b) || length(b) <= 2) => true,
