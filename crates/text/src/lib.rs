@@ -27,6 +27,7 @@ mod error;
 mod protect;
 pub mod records;
 pub mod replace;
+pub mod tagger;
 
 pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
 pub use error::{Error, Result};

@@ -15,7 +15,7 @@ mod document;
 pub(crate) mod names;
 mod network;
 mod number;
-mod person;
+pub(crate) mod person;
 mod phone;
 mod postcode;
 mod resolve;
@@ -27,10 +27,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::tagger;
 pub(crate) use address::is_address_word;
 use names::Names;
+pub(crate) use names::plain;
 use secret::Secrets;
-use view::{Context, View};
+pub(crate) use view::{Context, Form, Token, View};
 
 /// The kind of personal data, by Presidio's entity name where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -60,9 +62,11 @@ impl Label {
     pub const PERSON: Self = Self("PERSON");
     /// Place; a postal address has the kind `address`.
     pub const LOCATION: Self = Self("LOCATION");
+    /// Company, body or team.
+    pub const ORGANIZATION: Self = Self("ORGANIZATION");
 
     /// All labels that this version detects.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EMAIL_ADDRESS,
         Self::PHONE_NUMBER,
         Self::CREDIT_CARD,
@@ -74,6 +78,7 @@ impl Label {
         Self::CREDENTIAL,
         Self::PERSON,
         Self::LOCATION,
+        Self::ORGANIZATION,
     ];
 }
 
@@ -118,11 +123,21 @@ pub struct DetectorOptions {
     pub thresholds: BTreeMap<String, f32>,
     /// Only these labels, by name; all where absent.
     pub labels: Option<Vec<String>>,
+    /// Whether the trained tagger looks for persons, places and organisations; true unless told.
+    pub tagger: bool,
+    /// The cost of a name that the tagger misses, where a false one costs the rest to 1; [`DetectorOptions::RECALL`] unless
+    /// told. At 0.5 the tagger's scores are probabilities; more finds more names, and more that are none.
+    pub recall: f32,
+}
+
+impl DetectorOptions {
+    /// The usual cost of a missed name: where F1 is about highest, the threshold lies at half of it.
+    pub const RECALL: f32 = 0.6;
 }
 
 impl Default for DetectorOptions {
     fn default() -> Self {
-        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None }
+        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None, tagger: true, recall: Self::RECALL }
     }
 }
 
@@ -132,15 +147,16 @@ pub struct Detector {
     context: Context,
     secrets: Secrets,
     names: &'static Names,
+    tagger: Option<&'static tagger::Model<'static>>,
 }
 
 impl Detector {
     /// Compiles the detectors.
     ///
     /// # Errors
-    /// [`Error::Threshold`] for a threshold outside 0 to 1.
+    /// [`Error::Threshold`] for a threshold or a `recall` outside 0 to 1.
     pub fn new(options: &DetectorOptions) -> Result<Self> {
-        for value in options.thresholds.values().chain([&options.threshold]) {
+        for value in options.thresholds.values().chain([&options.threshold, &options.recall]) {
             if !(0.0..=1.0).contains(value) {
                 return Err(Error::Threshold { value: *value });
             }
@@ -150,6 +166,7 @@ impl Detector {
             context: Context::new()?,
             secrets: Secrets::new()?,
             names: names::shared(),
+            tagger: if options.tagger { Some(tagger::shared()?) } else { None },
         })
     }
 
@@ -161,14 +178,16 @@ impl Detector {
     /// The same for the texts of one document: a full name found in one text makes its parts count in all of them.
     pub fn detect_document(&self, texts: &[&str]) -> Vec<Vec<Span>> {
         let views: Vec<View<'_>> = texts.iter().map(|text| View::new(text, &self.context)).collect();
-        let mut people = person::find(&views, self.names);
+        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
         views
             .iter()
-            .zip(&mut people)
-            .map(|(view, people)| {
+            .zip(names)
+            .map(|(view, names)| {
+                let counts = |span: &Span| span.score >= self.threshold(span.label) && self.wanted(span.label);
                 let mut spans = self.rules(view);
-                spans.append(people);
-                spans.retain(|span| span.score >= self.threshold(span.label) && self.wanted(span.label));
+                spans.retain(counts);
+                let names = resolve::outside(names, &spans);
+                spans.extend(names.into_iter().filter(counts));
                 resolve::without_overlaps(spans)
             })
             .collect()
@@ -178,7 +197,8 @@ impl Detector {
     pub fn candidates(&self, text: &str) -> Vec<Span> {
         let views = [View::new(text, &self.context)];
         let mut spans = self.rules(&views[0]);
-        spans.extend(person::find(&views, self.names).into_iter().flatten());
+        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
+        spans.extend(names.into_iter().flatten());
         resolve::best_of_each_label(spans)
     }
 

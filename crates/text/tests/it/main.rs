@@ -5,6 +5,7 @@ mod laws;
 mod reader;
 mod replacement;
 mod speed;
+mod tagger;
 mod vectors;
 
 use cloister_text::{Detector, DetectorOptions};
