@@ -29,6 +29,7 @@ pub mod quality;
 pub mod records;
 pub mod replace;
 pub mod risk;
+pub mod tagger;
 
 pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, is_valid};
 pub use error::{Error, Result};

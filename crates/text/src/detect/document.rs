@@ -53,7 +53,7 @@ pub(super) fn listed_together(view: &View<'_>, names: &Names, spans: &mut Vec<Sp
 pub(super) fn parts_of_full_names(views: &[View<'_>], found: &[Vec<Span>], names: &Names) -> HashSet<String> {
     let mut parts = HashSet::new();
     for (view, spans) in views.iter().zip(found) {
-        for span in spans.iter().filter(|span| span.score >= 0.55) {
+        for span in spans.iter().filter(|span| span.label == Label::PERSON && span.score >= 0.55) {
             let first = view.tokens.partition_point(|token| token.start < span.start);
             let words = || view.tokens[first..].iter().take_while(|token| token.end <= span.end);
             for token in words().filter(|token| token.is_word() && token.end - token.start > 2) {

@@ -21,7 +21,7 @@ mod edge;
 pub(crate) mod names;
 mod network;
 mod number;
-mod person;
+pub(crate) mod person;
 mod phone;
 mod postcode;
 mod resolve;
@@ -34,13 +34,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::tagger;
 pub(crate) use address::is_address_word;
 use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;
 use names::Names;
+pub(crate) use names::plain;
 use secret::Secrets;
-use view::{Context, View};
+pub(crate) use view::{Context, Form, Token, View};
 
 /// Where something was found, and what it is taken for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,11 +81,21 @@ pub struct DetectorOptions {
     pub labels: Option<Vec<String>>,
     /// Only the national numbers of these locales, by name ([`LOCALES`], such as `us` and `de`); of all where absent.
     pub locales: Option<Vec<String>>,
+    /// Whether the trained tagger looks for persons, places and organisations; true unless told.
+    pub tagger: bool,
+    /// The cost of a name that the tagger misses, where a false one costs the rest to 1; [`DetectorOptions::RECALL`] unless
+    /// told. At 0.5 the tagger's scores are probabilities; more finds more names, and more that are none.
+    pub recall: f32,
+}
+
+impl DetectorOptions {
+    /// The usual cost of a missed name: where F1 is about highest, the threshold lies at half of it.
+    pub const RECALL: f32 = 0.6;
 }
 
 impl Default for DetectorOptions {
     fn default() -> Self {
-        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None, locales: None }
+        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None, locales: None, tagger: true, recall: Self::RECALL }
     }
 }
 
@@ -94,15 +106,16 @@ pub struct Detector {
     secrets: Secrets,
     identifiers: Identifiers,
     names: &'static Names,
+    tagger: Option<&'static tagger::Model<'static>>,
 }
 
 impl Detector {
     /// Compiles the detectors.
     ///
     /// # Errors
-    /// [`Error::Threshold`] for a threshold outside 0 to 1, [`Error::UnknownLocale`] for a locale that is not known.
+    /// [`Error::Threshold`] for a threshold or a `recall` outside 0 to 1, [`Error::UnknownLocale`] for a locale that is not known.
     pub fn new(options: &DetectorOptions) -> Result<Self> {
-        for value in options.thresholds.values().chain([&options.threshold]) {
+        for value in options.thresholds.values().chain([&options.threshold, &options.recall]) {
             if !(0.0..=1.0).contains(value) {
                 return Err(Error::Threshold { value: *value });
             }
@@ -113,6 +126,7 @@ impl Detector {
             secrets: Secrets::new()?,
             identifiers: Identifiers::new(options.locales.as_deref())?,
             names: names::shared(),
+            tagger: if options.tagger { Some(tagger::shared()?) } else { None },
         })
     }
 
@@ -124,14 +138,16 @@ impl Detector {
     /// The same for the texts of one document: a full name found in one text makes its parts count in all of them.
     pub fn detect_document(&self, texts: &[&str]) -> Vec<Vec<Span>> {
         let views: Vec<View<'_>> = texts.iter().map(|text| View::new(text, &self.context)).collect();
-        let mut people = person::find(&views, self.names);
+        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
         views
             .iter()
-            .zip(&mut people)
-            .map(|(view, people)| {
+            .zip(names)
+            .map(|(view, names)| {
+                let counts = |span: &Span| span.score >= self.threshold(span.label) && self.wanted(span.label);
                 let mut spans = self.rules(view);
-                spans.append(people);
-                spans.retain(|span| span.score >= self.threshold(span.label) && self.wanted(span.label));
+                spans.retain(counts);
+                let names = resolve::outside(names, &spans);
+                spans.extend(names.into_iter().filter(counts));
                 resolve::without_overlaps(spans)
             })
             .collect()
@@ -141,7 +157,8 @@ impl Detector {
     pub fn candidates(&self, text: &str) -> Vec<Span> {
         let views = [View::new(text, &self.context)];
         let mut spans = self.rules(&views[0]);
-        spans.extend(person::find(&views, self.names).into_iter().flatten());
+        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
+        spans.extend(names.into_iter().flatten());
         resolve::best_of_each_label(spans)
     }
 

@@ -13,7 +13,7 @@ use super::{Label, Span};
 /// Longest name, in words.
 const NAME_WORDS: usize = 6;
 
-/// Finds names in the texts of one document.
+/// Finds names in each text of one document, by what stands in that text alone.
 pub(crate) fn find(views: &[View<'_>], names: &Names) -> Vec<Vec<Span>> {
     let mut found: Vec<Vec<Span>> = views.iter().map(|view| Finder::new(view, names).run()).collect();
     for (view, spans) in views.iter().zip(&mut found) {
@@ -21,14 +21,18 @@ pub(crate) fn find(views: &[View<'_>], names: &Names) -> Vec<Vec<Span>> {
             listed_together(view, names, spans);
         }
     }
-    let mut parts = parts_of_full_names(views, &found, names);
+    found
+}
+
+/// Adds what the names that were `found` say of other words of the document.
+pub(crate) fn complete(views: &[View<'_>], names: &Names, found: &mut [Vec<Span>]) {
+    let mut parts = parts_of_full_names(views, found, names);
     parts_of_addresses(views, names, &mut parts);
     if !parts.is_empty() {
-        for (view, spans) in views.iter().zip(&mut found) {
+        for (view, spans) in views.iter().zip(found) {
             single_parts(view, names, &parts, spans);
         }
     }
-    found
 }
 
 /// What a word can be in a name.

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::Span;
+use super::{Label, Span};
 
 /// The preferred spans, sorted, none overlapping another.
 pub(crate) fn without_overlaps(mut spans: Vec<Span>) -> Vec<Span> {
@@ -25,6 +25,25 @@ pub(crate) fn best_of_each_label(mut spans: Vec<Span>) -> Vec<Span> {
     }
     kept.sort_unstable_by_key(|span| (span.start, span.end, span.label));
     kept
+}
+
+/// The names that touch none of `taken`, beside places: what is written like an address of the web or a number is no name,
+/// whatever stands around it.
+pub(crate) fn outside(mut names: Vec<Span>, taken: &[Span]) -> Vec<Span> {
+    let mut taken: Vec<(usize, usize)> =
+        taken.iter().filter(|span| span.label != Label::LOCATION).map(|span| (span.start, span.end)).collect();
+    taken.sort_unstable();
+    // The furthest end so far, since spans may lie in one another.
+    let mut furthest = 0;
+    for span in &mut taken {
+        furthest = furthest.max(span.1);
+        span.1 = furthest;
+    }
+    names.retain(|name| {
+        let before = taken.partition_point(|(start, _)| *start < name.end);
+        before.checked_sub(1).is_none_or(|last| taken[last].1 <= name.start)
+    });
+    names
 }
 
 fn preference(a: &Span, b: &Span) -> Ordering {
@@ -51,7 +70,6 @@ fn pick(spans: Vec<Span>) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Label;
     use super::*;
 
     #[test]
@@ -65,6 +83,19 @@ mod tests {
         ];
         let got: Vec<_> = without_overlaps(spans).iter().map(|s| (s.start, s.end)).collect();
         assert_eq!(got, [(5, 20), (20, 22), (40, 50)]);
+    }
+
+    #[test]
+    fn names_that_touch_what_rules_found_are_left_out() {
+        let name = |start, end| Span::new(start, end, Label::PERSON, 0.9);
+        let taken = [
+            Span::new(10, 40, Label::URL, 0.9),
+            Span::new(12, 14, Label::PHONE_NUMBER, 0.9),
+            Span::new(50, 60, Label::LOCATION, 0.9),
+        ];
+        let names = vec![name(0, 10), name(8, 11), name(20, 25), name(39, 45), name(40, 45), name(52, 55)];
+        let got: Vec<_> = outside(names, &taken).iter().map(|s| (s.start, s.end)).collect();
+        assert_eq!(got, [(0, 10), (40, 45), (52, 55)]);
     }
 
     #[test]

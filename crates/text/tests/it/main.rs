@@ -12,6 +12,7 @@ mod profiles;
 mod reader;
 mod replacement;
 mod speed;
+mod tagger;
 mod vectors;
 
 use cloister_text::{Detector, DetectorOptions};

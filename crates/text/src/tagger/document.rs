@@ -1,0 +1,110 @@
+//! Names of a whole document: what the tagger found, what the rules found, and what was found elsewhere in it.
+//!
+//! Invariant: a name that was found with confidence in one text of a document is sought in all of them; nothing is added
+//! where a confident name stands already.
+
+use std::collections::HashMap;
+
+use super::model::Model;
+use super::{Kind, hints_of};
+use crate::detect::names::Names;
+use crate::detect::{Form, Label, Span, Token, View, person};
+
+/// A name of this probability is sought in the whole document.
+const SOUGHT: f32 = 0.8;
+/// Score of a place or organisation that was found elsewhere.
+const ELSEWHERE: f32 = 0.6;
+/// Most words of a name that is sought.
+const WORDS: usize = 4;
+
+/// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`].
+pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>, recall: f32) -> Vec<Vec<Span>> {
+    let mut found = person::find(views, names);
+    let Some(model) = model else {
+        person::complete(views, names, &mut found);
+        return found;
+    };
+    let mut sought: HashMap<&str, (Label, bool)> = HashMap::new();
+    for (view, people) in views.iter().zip(&mut found) {
+        let hints = hints_of(view, people);
+        people.retain(|span| span.score >= SURE_RULE);
+        for name in model.names(view, &hints) {
+            let label = label(name.kind);
+            if name.kind != Kind::Person && name.probability >= SOUGHT {
+                let text = &view.text[name.start..name.end];
+                let one = sought.entry(text).or_insert((label, true));
+                // A name that stands for two things is sought as neither.
+                one.1 &= one.0 == label;
+            }
+            people.push(Span::new(name.start, name.end, label, score(name.probability, recall)));
+        }
+    }
+    person::complete(views, names, &mut found);
+    sought.retain(|text, (_, alone)| *alone && text.len() > 2);
+    if !sought.is_empty() {
+        for (view, spans) in views.iter().zip(&mut found) {
+            seek(view, &sought, spans);
+        }
+    }
+    found
+}
+
+/// The rules' own names count beside the tagger's from this score on.
+const SURE_RULE: f32 = 0.85;
+
+fn label(kind: Kind) -> Label {
+    match kind {
+        Kind::Person => Label::PERSON,
+        Kind::Place => Label::LOCATION,
+        Kind::Organisation => Label::ORGANIZATION,
+    }
+}
+
+/// The score of a name of this probability, so that 0.5 is where the costs of a miss and of a false alarm are equal,
+/// if a miss costs `recall` and a false alarm `1 - recall`. At `recall` 0.5 it is the probability.
+fn score(probability: f32, recall: f32) -> f32 {
+    let (miss, alarm) = (probability * recall, (1.0 - probability) * (1.0 - recall));
+    if miss + alarm > 0.0 { (miss / (miss + alarm)).clamp(0.01, 0.99) } else { 0.5 }
+}
+
+/// Adds the names that are sought where no confident one stands.
+fn seek(view: &View<'_>, sought: &HashMap<&str, (Label, bool)>, spans: &mut Vec<Span>) {
+    let mut covered: Vec<(usize, usize)> =
+        spans.iter().filter(|span| span.score >= 0.5).map(|span| (span.start, span.end)).collect();
+    covered.sort_unstable();
+    let tokens = &view.tokens;
+    let capital = |token: &Token| matches!(token.form, Form::Title | Form::Upper | Form::Mixed | Form::Uncased);
+    let mut next = 0;
+    for (index, token) in tokens.iter().enumerate().filter(|(_, token)| capital(token)) {
+        let before = covered.partition_point(|(start, _)| *start <= token.start);
+        if token.start < next || before.checked_sub(1).is_some_and(|n| covered[n].1 > token.start) {
+            continue;
+        }
+        let to = (index + WORDS).min(tokens.len());
+        let hit = tokens[index..to].iter().rev().find_map(|last| {
+            let (label, _) = sought.get(&view.text[token.start..last.end])?;
+            Some((last.end, *label))
+        });
+        if let Some((end, label)) = hit
+            && covered.get(before).is_none_or(|(start, _)| *start >= end)
+        {
+            spans.push(Span::new(token.start, end, label, ELSEWHERE));
+            next = end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_are_probabilities_at_equal_costs_and_rise_with_recall() {
+        assert!((score(0.3, 0.5) - 0.3).abs() < 1e-6);
+        assert!((score(0.4, 0.6) - 0.5).abs() < 1e-6);
+        assert!(score(0.3, 0.8) > score(0.3, 0.6));
+        for (probability, recall) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
+            assert!((0.01..=0.99).contains(&score(probability, recall)));
+        }
+    }
+}
