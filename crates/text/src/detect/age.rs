@@ -123,7 +123,7 @@ fn judge(view: &View<'_>, index: usize, end: usize) -> Option<f32> {
             () => 0.15,
         });
     }
-    if tells_measure(view, end, &unit) {
+    if tells_measure(view, end, &unit) || end < view.tokens[index].end {
         return None;
     }
     let before = words.before(1)?;
@@ -149,7 +149,17 @@ fn tells_measure(view: &View<'_>, end: usize, unit: &str) -> bool {
     matches!(view.at(end), b'%' | b'/' | b':' | b'-' | b'_')
         || matches!(
             unit,
-            "minutes" | "minute" | "hours" | "hour" | "days" | "km" | "miles" | "percent" | "degrees" | "to"
+            "seconds"
+                | "minutes"
+                | "minute"
+                | "hours"
+                | "hour"
+                | "days"
+                | "km"
+                | "miles"
+                | "percent"
+                | "degrees"
+                | "to"
         )
 }
 
@@ -168,7 +178,10 @@ impl Around<'_> {
     fn before(&self, steps: usize) -> Option<String> {
         let at = self.index.checked_sub(steps)?;
         let gap = &self.view.bytes[self.view.tokens[at].end..self.view.tokens[self.index].start];
-        (gap.len() < 32 && !gap.contains(&b'\n')).then(|| self.word(&self.view.tokens[at])).flatten()
+        // `age == 5` and `age += 1` are programs.
+        let operator = || gap.windows(2).any(|pair| pair == b"==") || gap.contains(&b'+');
+        let close = gap.len() < 32 && !gap.contains(&b'\n') && !operator();
+        close.then(|| self.word(&self.view.tokens[at])).flatten()
     }
 
     fn after(&self, steps: usize) -> Option<String> {
@@ -242,6 +255,9 @@ mod tests {
             "age 380",
             "38 old books",
             "a 3.38 year average",
+            "person.age == 38",
+            "Age = 0x4000",
+            "an age of 38 seconds",
         ] {
             assert!(found(text).is_empty(), "{text}");
         }

@@ -384,3 +384,50 @@ fn mac(view: &View<'_>, start: usize, end: usize, separator: u8, out: &mut Vec<S
     let score = if view.near(Topic::Mac, start, end, 40) { 0.95 } else { 0.6 };
     out.push(Span::new(start, end, Label::MAC_ADDRESS, score));
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use crate::detect::{Detector, DetectorOptions, Label};
+
+    fn found(text: &str, label: Label) -> Vec<&str> {
+        let spans = Detector::new(&DetectorOptions::default()).unwrap().detect(text);
+        spans.iter().filter(|span| span.label == label).map(|span| &text[span.start..span.end]).collect()
+    }
+
+    #[test]
+    fn typographic_marks_are_no_part_of_an_address() {
+        let text = "\u{201c}ana@corp.com\u{201d} \u{2014}bo@corp.com\u{2014}thanks";
+        assert_eq!(found(text, Label::EMAIL_ADDRESS), ["ana@corp.com", "bo@corp.com"]);
+        assert_eq!(found("see \u{201c}https://corp.com/a\u{201d}", Label::URL), ["https://corp.com/a"]);
+        assert_eq!(
+            found("\u{ab}192.0.2.7\u{bb} and \u{2018}2001:db8::7\u{2019}", Label::IP_ADDRESS),
+            ["192.0.2.7", "2001:db8::7"]
+        );
+        assert_eq!(found("\u{201c}00:1A:2B:3C:4D:5E\u{201d}", Label::MAC_ADDRESS), ["00:1A:2B:3C:4D:5E"]);
+    }
+
+    #[test]
+    fn a_range_is_two_addresses() {
+        assert_eq!(found("block 192.0.2.1-192.0.2.9", Label::IP_ADDRESS), ["192.0.2.1", "192.0.2.9"]);
+    }
+
+    #[test]
+    fn identifiers_of_rfc_9562() {
+        let id = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+        assert_eq!(found(&format!("id={id};"), Label::UUID), [id]);
+        assert_eq!(found(&format!("{{{}}}", id.to_uppercase()), Label::UUID), [id.to_uppercase()]);
+        for text in [&id[1..], &format!("a{id}"), &format!("{id}-1"), "00000000-0000-0000-0000-000000000000"] {
+            assert!(found(text, Label::UUID).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn quotation_marks_are_taken_along_by_the_weaker_reading_only() {
+        let text = "\"https://corp.com/a\"";
+        let spans = Detector::new(&DetectorOptions::default()).unwrap().candidates(text);
+        let url = spans.iter().find(|span| span.label == Label::URL).unwrap();
+        assert_eq!((url.start, url.end, url.score), (0, text.len(), 0.1));
+        assert_eq!(found(text, Label::URL), ["https://corp.com/a"]);
+    }
+}

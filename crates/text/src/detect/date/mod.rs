@@ -3,7 +3,7 @@
 //! Invariant: every search starts at a number token (or at a weekday) and reads a bounded stretch around it. A complete
 //! date is a finding by its form; a bare year, a weekday or a time of day is a weak candidate unless the words before
 //! it speak of a date.
-//! Sources: those of the grammar in [`read`]; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), for what counts as a date.
+//! Sources: those of the grammar in `read`; HIPAA Safe Harbor, 45 CFR 164.514(b)(2)(i)(C), for what counts as a date.
 
 mod clock;
 mod read;
@@ -144,6 +144,7 @@ fn bare_year(view: &View<'_>, index: usize) -> Option<Span> {
     let beside =
         |b: u8, next: u8| matches!(b, b'%' | b'_') || (matches!(b, b'.' | b',' | b':') && next.is_ascii_digit());
     if !(1900..2100).contains(&year)
+        || view.before(token.start) == b'-'
         || !starts_well(view.text, token.start)
         || beside(view.at(token.end), view.at(token.end + 1))
     {

@@ -140,3 +140,42 @@ fn what_no_calendar_has_does_not_parse() {
     }
     assert!(parse("29.2.2024").is_some() && parse("29 Feb").is_some());
 }
+
+/// The forms that Presidio's table of recognisers lists, each as the one candidate of its sentence.
+#[test]
+fn every_numeric_form_is_one_candidate() {
+    let detector = Detector::new(&DetectorOptions::default()).unwrap();
+    let months = ["JAN", "feb", "Mar", "APR", "may", "Jun", "JUL", "aug", "Sep", "OCT", "nov", "Dec"];
+    let mut all = Vec::new();
+    for (day, month, year) in [(1, 1, 1999), (9, 12, 2004), (13, 2, 2021), (28, 10, 1987), (31, 8, 2030)] {
+        let short = year % 100;
+        all.extend([
+            format!("{month}/{day}/{year}"),
+            format!("{month:02}/{day:02}/{short:02}"),
+            format!("{day}/{month}/{year}"),
+            format!("{day:02}/{month:02}/{short:02}"),
+            format!("{year}/{month}/{day:02}"),
+            format!("{month}-{day}-{year}"),
+            format!("{day:02}-{month:02}-{year}"),
+            format!("{year}-{month}-{day}"),
+            format!("{day}.{month}.{year}"),
+            format!("{day:02}.{month:02}.{short:02}"),
+            format!("{day}-{}-{year}", months[month - 1]),
+            format!("{day:02}-{}-{short:02}", months[month - 1]),
+            format!("{}-{year}", months[month - 1]),
+            format!("{}-{short:02}", months[month - 1]),
+            format!("{day}-{}", months[month - 1]),
+            format!("{month}/{year}"),
+            format!("{month:02}/{short:02}"),
+            format!("{year}-{month:02}-{day:02}T23:59:07.25+14:00"),
+            format!("{year}-{month:02}-{day:02}T00:00Z"),
+        ]);
+    }
+    for date in all {
+        for text in [format!("Today is {date}"), date.clone(), format!("({date}),\n")] {
+            assert_eq!(dates(&detector.candidates(&text), &text), [date.as_str()], "{text:?}");
+        }
+        let glued = format!("Today is{date}");
+        assert!(dates(&detector.candidates(&glued), &glued).is_empty(), "{glued}");
+    }
+}

@@ -54,8 +54,12 @@ fn number(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usi
         return None;
     }
     let text = view.word(&groups[first]);
-    if text.len() > 8 && text.starts_with("00") && !text.starts_with("000") {
-        return international(view, groups, first, start, 2);
+    if text.len() > 3
+        && text.starts_with("00")
+        && !text.starts_with("000")
+        && let Some(found) = international(view, groups, first, start, 2)
+    {
+        return Some(found);
     }
     if matches!(text, "00" | "001" | "0011")
         && let Some(found) = international(view, groups, first, start, 2)
@@ -87,13 +91,27 @@ fn international(
         if ends_well(view, group.end) {
             if is_plausible(&digits) {
                 best = Some((start, group.end, index, 0.75));
-            } else if skip == 0 && (9..=15).contains(&digits.len()) && best.is_none_or(|found| found.3 < 0.6) {
+            } else if skip == 0
+                && !is_signed_value(view, &groups[first..=index])
+                && !is_signed_value(view, &groups[first..groups.len().min(index + 2)])
+                && (9..=15).contains(&digits.len())
+                && best.is_none_or(|found| found.3 < 0.6)
+            {
                 // A digit too many or an unassigned code: mistyped, but still someone's number.
                 best = Some((start, group.end, index, 0.55));
             }
         }
     }
     best
+}
+
+/// `+1441497364.649`, `+12345-06-07`: a decimal, or a date of a far year.
+fn is_signed_value(view: &View<'_>, groups: &[Token]) -> bool {
+    match groups {
+        [a, b] => view.gap(a, b) == ".",
+        [a, b, c] => view.gap(a, b) == "-" && b.end - b.start == 2 && c.end - c.start == 2,
+        _ => false,
+    }
 }
 
 /// `(415) 555-0132`, `415.555.0132`, `1-415-555-0132`, ten digits.
@@ -147,6 +165,13 @@ fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, u
     if last + 1 < groups.len() && view.gap(&groups[last], &groups[last + 1]) != " " {
         return None;
     }
+    // `01 02 03 04 05 06 07`: a series goes on as it began.
+    let length = |group: &Token| group.end - group.start;
+    let mut beside = [first.checked_sub(1), Some(last + 1)].into_iter().flatten().filter_map(|at| groups.get(at));
+    let even = groups[first..=last].iter().all(|group| length(group) == length(&groups[first]));
+    if last > first && even && beside.any(|group| length(group) == length(&groups[first])) {
+        return None;
+    }
     let own = &groups[first..=last];
     if !(7..=12).contains(&digits) || own.len() > 6 || !ends_well(view, groups[last].end) || is_other(view, own) {
         return None;
@@ -192,7 +217,8 @@ fn opening(view: &View<'_>, start: usize) -> usize {
 /// Whether a number may begin with the group of digits at `start`, or with a bracket before it.
 fn begins_well(view: &View<'_>, start: usize) -> bool {
     let start = start - usize::from(view.before(start) == b'(' && start > 0);
-    !word_before(view.text, start) && !b"#$%.-/_\\&,+".contains(&view.before(start))
+    let clock = start > 1 && view.before(start) == b':' && view.bytes[start - 2].is_ascii_digit();
+    !clock && !word_before(view.text, start) && !b"#$%.-/_\\&,+".contains(&view.before(start))
 }
 
 fn ends_well(view: &View<'_>, end: usize) -> bool {
@@ -214,6 +240,9 @@ fn is_other(view: &View<'_>, groups: &[Token]) -> bool {
     let gaps: Vec<&str> = groups.windows(2).map(|pair| view.gap(&pair[0], &pair[1])).collect();
     if gaps.iter().any(|gap| gap.contains('/')) && groups.len() > 2 {
         return true;
+    }
+    if groups.iter().all(|group| view.word(group).bytes().all(|digit| matches!(digit, b'0' | b'1'))) {
+        return true; // binary
     }
     match groups {
         // A decimal fraction.
@@ -255,4 +284,76 @@ fn with_extension(view: &View<'_>, end: usize) -> (usize, bool) {
         }
     }
     (end, false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use crate::detect::{Detector, DetectorOptions, Label};
+
+    fn numbers(text: &str, threshold: f32) -> Vec<&str> {
+        let spans = Detector::new(&DetectorOptions::default()).unwrap().candidates(text);
+        let phones = spans.iter().filter(|span| span.label == Label::PHONE_NUMBER && span.score >= threshold);
+        phones.map(|span| &text[span.start..span.end]).collect()
+    }
+
+    #[test]
+    fn numbers_with_country_codes_of_all_continents() {
+        for number in [
+            "+44 20 7946 0958",
+            "+44 (0)20 7946 0958",
+            "0044 20 7946 0958",
+            "+49 30 901820",
+            "+33 1 23 45 67 89",
+            "+353 1 234 5678",
+            "+254 712 345678",
+            "+234 803 123 4567",
+            "+880 1712-345678",
+            "+971 50 123 4567",
+            "+98 912 345 6789",
+            "+81 3-1234-5678",
+            "+852 2345 6789",
+            "+54 9 11 2345-6789",
+            "+506 2222-3333",
+            "+679 330 1234",
+            "+1 (415) 555-0132",
+        ] {
+            assert_eq!(numbers(&format!("write or ask {number}."), 0.5), [number]);
+            assert_eq!(numbers(&format!("\u{201c}{number}\u{201d}"), 0.5), [number]);
+        }
+    }
+
+    #[test]
+    fn national_forms_count_beside_a_word_for_telephones() {
+        for number in [
+            "0171 2345678",
+            "06 12 34 56 78",
+            "612 34 56 78",
+            "98765 43210",
+            "13812345678",
+            "9472 7916",
+            "(02) 9876 5432",
+        ] {
+            assert_eq!(numbers(&format!("phone: {number}"), 0.5), [number]);
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_not_found() {
+        for text in [
+            "0.1171 (0.0022)",
+            "id [001 - 122697]",
+            "01 02 03 04 05 06 07 08",
+            "011 100 101 011",
+            "+1441497364.649",
+            "+12345-06-07",
+            "at 09:08:07.123456789",
+            "on 2019-11-30",
+            "$1 234 567",
+            "192.168.10.20",
+            "x4155550132",
+        ] {
+            assert!(numbers(text, 0.5).is_empty(), "{text}: {:?}", numbers(text, 0.5));
+        }
+    }
 }

@@ -129,7 +129,13 @@ pub(super) const NAMES: &[(Named, &[&str])] = &[
             "screen_name",
             "screenname",
             "nickname",
-            "handle",
+            "my handle",
+            "twitter handle",
+            "instagram handle",
+            "github handle",
+            "discord handle",
+            "telegram handle",
+            "tiktok handle",
             "gamertag",
             "login",
             "login name",
@@ -160,8 +166,11 @@ pub(super) fn value_of(view: &View<'_>, start: usize, end: usize, named: Named) 
     let (value, score) = match separator(view, end, named) {
         Some((from, sign)) => {
             let (value, quoted) = value(view, from, parameter)?;
-            let score = judge(&view.text[value.clone()], named, sign, quoted)?;
-            (value, score)
+            let text = &view.text[value.clone()];
+            if !quoted && is_type(text, view, start) {
+                return None;
+            }
+            (value, judge(text, named, sign, quoted)?)
         }
         None if named == Named::Password => beside(view, start, end)?,
         None => return None,
@@ -174,6 +183,18 @@ pub(super) fn value_of(view: &View<'_>, start: usize, end: usize, named: Named) 
         Named::User => return Some(Span::new(value.start, value.end, Label::USERNAME, score)),
     };
     Some(credential(value.start, value.end, score, kind))
+}
+
+/// Whether a value is the type in a declaration of a program: `pub password: CFStringRef`, `pwd: *mut passwd`.
+fn is_type(value: &str, view: &View<'_>, name: usize) -> bool {
+    const DECLARATIONS: [&[u8]; 9] =
+        [b"fn ", b"pub ", b"const ", b"static ", b"let ", b"var ", b"def ", b"(&self", b"func "];
+    if value.starts_with(['&', '*', ':']) || value.contains("::") {
+        return true;
+    }
+    let line = view.bytes[name.saturating_sub(80)..name].rsplit(|b| *b == b'\n').next().unwrap_or_default();
+    let word = value.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_') || value.starts_with("__");
+    word && DECLARATIONS.iter().any(|mark| memchr::memmem::find(line, mark).is_some())
 }
 
 /// A password told in words: "the password to X", "the password X", "X as my password".
@@ -224,7 +245,8 @@ fn separator(view: &View<'_>, end: usize, named: Named) -> Option<(usize, bool)>
         if view.bytes[at..].starts_with(sign.as_bytes())
             && (is_sign || view.at(at + sign.len()) == b' ' || sign == "==")
         {
-            if sign == "==" {
+            // A comparison, or a path of a program such as `Pass::new`.
+            if sign == "==" || (sign == ":" && view.at(at + 1) == b':') {
                 return None;
             }
             at += sign.len();

@@ -2,7 +2,7 @@
 //! names like `password`; user names that are assigned the same way.
 //!
 //! Invariant: candidates start at literals that one automaton finds in one pass; what stands beside a literal is read
-//! up to a fixed limit. What a rule names is never reported under two kinds.
+//! up to a fixed limit. Inside a token that is beyond doubt nothing else is sought.
 //! Sources: those of [`vendors`], [`keys`], [`connection`] and [`assigned`].
 
 mod assigned;

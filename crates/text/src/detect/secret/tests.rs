@@ -74,6 +74,11 @@ fn assigned_values() {
         "the password reset 2 days ago",
         "pass 12345 on",
         "I know it as the password manager",
+        "pub use self::RenderPass::LoadAction1;",
+        "pub password: CFStringRef,",
+        "fn log_in(user: &str, password: &str)",
+        "pwd: *mut passwd",
+        "password: libc::passwd2",
     ] {
         assert_eq!(found(none), [], "{none}");
     }
