@@ -43,7 +43,7 @@ use super::view::View;
 use super::{Label, Span, number};
 use crate::error::{Error, Result};
 use cues::{Cues, Search};
-use rule::{Rule, Shape, Verdict};
+use rule::{Rule, Shape, Verdict, Way};
 use window::{LONGEST, PIECES, Piece, Window, pieces};
 
 /// Rules by the locale that they belong to.
@@ -104,7 +104,7 @@ pub(crate) struct Identifiers {
     rules: Vec<&'static Rule>,
     cues: Cues,
     /// Rules by what [`place`] makes of a window.
-    by_place: Vec<Vec<u16>>,
+    by_place: Vec<Vec<Way>>,
     chosen: bool,
 }
 
@@ -122,7 +122,7 @@ impl Identifiers {
         let rules: Vec<&'static Rule> = national.chain(generic::RULES).collect();
         let by_place = places()
             .map(|(length, letters, separators)| {
-                (0..).zip(&rules).filter(|(_, rule)| rule.admits(length, letters, separators)).map(|(n, _)| n).collect()
+                (0..).zip(&rules).flat_map(|(index, rule)| rule.ways(index, length, letters, separators)).collect()
             })
             .collect();
         Ok(Self { cues: Cues::new(&rules)?, rules, by_place, chosen: locales.is_some() })
@@ -188,24 +188,26 @@ impl Pass<'_> {
             if !window.append(self.view.bytes, piece) {
                 return;
             }
-            let rules = &self.table.by_place[place(&window)];
-            if window.digits && !rules.is_empty() {
-                self.window(&window, start, piece.end, rules, glued);
+            let ways = &self.table.by_place[place(&window)];
+            if window.digits && !ways.is_empty() {
+                self.window(&window, start, piece.end, ways, glued);
             }
         }
     }
 
-    fn window(&mut self, window: &Window, start: usize, end: usize, rules: &[u16], glued: bool) {
+    fn window(&mut self, window: &Window, start: usize, end: usize, ways: &[Way], glued: bool) {
         let mut edges = None;
         let first = self.out.len();
         let mut nearest = usize::MAX;
         let mut distances = [usize::MAX; 16];
-        for index in rules {
-            let rule = self.table.rules[usize::from(*index)];
+        for way in ways {
+            let rule = self.table.rules[usize::from(way.rule)];
             if glued && !rule.glued {
                 continue;
             }
-            let Some(verdict) = rule.verdict(window).filter(|verdict| *verdict != Verdict::Refuted) else { continue };
+            let Some(verdict) = rule.verdict(window, *way).filter(|verdict| *verdict != Verdict::Refuted) else {
+                continue;
+            };
             let edges = edges.get_or_insert_with(|| self.edges(window, start, end, glued));
             if *edges == Edges::Inside {
                 return;
@@ -216,7 +218,7 @@ impl Pass<'_> {
             let cue = if rule.cues.is_empty() || !whole || words {
                 None
             } else {
-                self.cues.distance(*index, start, end, rule.reach)
+                self.cues.distance(way.rule, start, end, rule.reach)
             };
             let score = self.score(rule, verdict, window, cue);
             if score > 0.0 {
@@ -298,13 +300,16 @@ pub fn is_valid(label: Label, value: &str) -> Option<bool> {
     let window = Window::of(value.trim().trim_end_matches(')'));
     let mut verdict = Some(false);
     for rule in known {
-        match window.as_ref().and_then(|window| rule.verdict(window)) {
+        let judged = window.as_ref().and_then(|window| {
+            let ways = rule.ways(0, window.len(), window.letters, window.separators().len());
+            ways.into_iter().find_map(|way| rule.verdict(window, way))
+        });
+        match judged {
             Some(Verdict::Agrees | Verdict::Sound) => return Some(true),
             Some(Verdict::Fits) => verdict = None,
-            Some(Verdict::Refuted) => {}
             // A kind without a form of its own cannot contradict.
-            None if matches!(rule.shape, Shape::Mixed(..)) => verdict = None,
-            None => {}
+            Some(Verdict::Refuted) | None if matches!(rule.shape, Shape::Mixed(..)) => verdict = None,
+            Some(Verdict::Refuted) | None => {}
         }
     }
     verdict
@@ -331,7 +336,7 @@ mod tests {
                     assert!(shape.len() <= LONGEST && shape.bytes().all(known), "{label} {shape}");
                 }
             }
-            assert!(places().any(|(length, letters, joints)| rule.admits(length, letters, joints)), "{label}");
+            assert!(places().any(|(n, letters, joints)| !rule.ways(0, n, letters, joints).is_empty()), "{label}");
             for worth in [rule.bare.form, rule.bare.agrees, rule.grouped.form, rule.grouped.agrees, rule.cued] {
                 assert!((0.0..=1.0).contains(&worth), "{label}");
             }

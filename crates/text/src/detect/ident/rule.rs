@@ -49,39 +49,40 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Whether a number of `length` characters, all digits or with letters, can have this shape.
-    pub(super) fn admits(self, length: usize, letters: bool) -> bool {
-        match self {
-            Self::Of(shapes) => shapes.iter().any(|shape| {
-                let fixed = shape.bytes().any(|class| class == b'A' || class.is_ascii_lowercase());
-                let digits = shape.bytes().all(|class| class == b'9');
-                shape.len() == length && if letters { !digits } else { !fixed }
-            }),
+    /// The alternatives for numbers of `length` characters, all digits or with letters.
+    fn alternatives(self, length: usize, letters: bool) -> Vec<Option<&'static str>> {
+        let fits = |shape: &str| {
+            let fixed = shape.bytes().any(|class| class == b'A' || class.is_ascii_lowercase());
+            let digits = shape.bytes().all(|class| class == b'9');
+            shape.len() == length && if letters { !digits } else { !fixed }
+        };
+        let open = match self {
+            Self::Of(shapes) => return shapes.iter().copied().filter(|shape| fits(shape)).map(Some).collect(),
             Self::Digits(least, most) => !letters && (least..=most).contains(&length),
             Self::Mixed(least, most) => (least..=most).contains(&length),
             Self::Code(least, most) => letters && (least..=most).contains(&length),
-        }
+        };
+        if open { vec![None] } else { Vec::new() }
     }
+}
 
-    fn fits(self, compact: &[u8]) -> bool {
-        match self {
-            Self::Of(shapes) => shapes.iter().any(|shape| {
-                shape.len() == compact.len()
-                    && shape.bytes().zip(compact).all(|(class, byte)| match class {
-                        b'A' => byte.is_ascii_uppercase(),
-                        b'9' => byte.is_ascii_digit(),
-                        b'*' => byte.is_ascii_alphanumeric(),
-                        literal => literal.to_ascii_uppercase() == *byte,
-                    })
-            }),
-            Self::Digits(least, most) => {
-                (least..=most).contains(&compact.len()) && compact.iter().all(u8::is_ascii_digit)
-            }
-            Self::Mixed(least, most) | Self::Code(least, most) => {
-                (least..=most).contains(&compact.len()) && compact.iter().any(u8::is_ascii_digit)
-            }
-        }
-    }
+/// Whether characters are written as an alternative of [`Shape::Of`].
+fn is_written(shape: &str, compact: &[u8]) -> bool {
+    shape.len() == compact.len()
+        && shape.bytes().zip(compact).all(|(class, byte)| match class {
+            b'A' => byte.is_ascii_uppercase(),
+            b'9' => byte.is_ascii_digit(),
+            b'*' => byte.is_ascii_alphanumeric(),
+            literal => literal.to_ascii_uppercase() == *byte,
+        })
+}
+
+/// A rule for numbers of one length, with one way of writing them where the rule fixes it.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// Its place in the table.
+    pub(super) rule: u16,
+    written: Option<&'static str>,
 }
 
 /// Where separators may stand. Places count characters from the left, negative ones from the right.
@@ -194,20 +195,22 @@ impl Rule {
         cues: &[],
     };
 
-    /// The verdict on a window, [`None`] where its form is another one.
-    pub(super) fn verdict(&self, window: &Window) -> Option<Verdict> {
-        let fits = self.shape.fits(window.compact())
+    /// The verdict on a window that [`Self::ways`] admits, [`None`] where it is written otherwise.
+    pub(super) fn verdict(&self, window: &Window, way: Way) -> Option<Verdict> {
+        let fits = way.written.is_none_or(|shape| is_written(shape, window.compact()))
             && window.separators().iter().all(|separator| self.separators.contains(separator))
             && (!self.uniform || window.separators().windows(2).all(|pair| pair[0] == pair[1]))
             && self.cuts.fit(window);
         fits.then(|| (self.check)(window))
     }
 
-    /// Whether a number of so many characters, all digits or with letters, and so many separators can be one of its.
-    pub(super) fn admits(&self, length: usize, letters: bool, separators: usize) -> bool {
-        let score = if separators == 0 { self.bare } else { self.grouped };
-        self.shape.admits(length, letters)
-            && self.cuts.admits(separators)
-            && (score.form > 0.0 || score.agrees > 0.0 || !self.cues.is_empty())
+    /// The ways to write numbers of so many characters, all digits or with letters, and so many separators.
+    pub(super) fn ways(&self, rule: u16, length: usize, letters: bool, separators: usize) -> Vec<Way> {
+        let worth = if separators == 0 { self.bare } else { self.grouped };
+        if !self.cuts.admits(separators) || worth.form <= 0.0 && worth.agrees <= 0.0 && self.cues.is_empty() {
+            return Vec::new();
+        }
+        let alternatives = self.shape.alternatives(length, letters);
+        alternatives.into_iter().map(|written| Way { rule, written }).collect()
     }
 }
