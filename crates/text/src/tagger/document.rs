@@ -29,6 +29,9 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
         let hints = hints_of(view, people);
         people.retain(|span| span.score >= SURE_RULE);
         for name in model.names(view, &hints) {
+            if is_written_by_us(view, name.start, name.end) {
+                continue;
+            }
             let label = label(name.kind);
             if name.kind != Kind::Person && name.probability >= SOUGHT {
                 let text = &view.text[name.start..name.end];
@@ -51,6 +54,15 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
 
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
+
+/// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
+fn is_written_by_us(view: &View<'_>, start: usize, end: usize) -> bool {
+    let glued = view.before(start) == b'_' || view.at(end) == b'_';
+    glued
+        || view.before(start) == b'<'
+            && view.at(end) == b'>'
+            && Label::ALL.iter().any(|label| label.0 == &view.text[start..end])
+}
 
 fn label(kind: Kind) -> Label {
     match kind {

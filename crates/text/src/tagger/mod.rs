@@ -117,6 +117,10 @@ impl Model<'_> {
         let border = memo.get(BORDER, None, &self.gazetteer, &self.weights);
         let source = Source { view, hints, gazetteer: &self.gazetteer, border: border.word };
         for range in sequences(view) {
+            // Numbers alone hold no name.
+            if view.tokens[range.clone()].iter().all(|token| !token.is_word()) {
+                continue;
+            }
             emissions.clear();
             let first = range.start.saturating_sub(2);
             known.clear();
