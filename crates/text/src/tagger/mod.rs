@@ -129,6 +129,11 @@ impl Model<'_> {
                     .iter()
                     .map(|token| memo.get(view.word(token), Some(token.form), &self.gazetteer, &self.weights)),
             );
+            let own = &known[range.start - first..range.end - first];
+            let hinted = hints.get(range.clone()).is_some_and(|hints| hints.iter().any(|hint| *hint > 0));
+            if !hinted && !own.iter().any(|known| known.word.may_be_name()) {
+                continue;
+            }
             sequence.read(
                 &source,
                 range.clone(),
