@@ -51,6 +51,13 @@ impl Word {
         Self { lower, form: form as u8, summary: classes.summary(), classes }
     }
 
+    /// Whether the word can be part of a name: it is not written small, or only a list of names knows it.
+    pub(super) fn may_be_name(&self) -> bool {
+        let is_word = self.form != Form::Number as u8 && self.form != Form::Code as u8;
+        let listed = self.classes != Classes::default() && !self.classes.any(Classes::ORDINARY);
+        is_word && (!self.is_small() || listed)
+    }
+
     pub(super) fn is_small(&self) -> bool {
         self.form == Form::Lower as u8
     }

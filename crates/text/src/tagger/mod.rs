@@ -117,6 +117,10 @@ impl Model<'_> {
         let border = memo.get(BORDER, None, &self.gazetteer, &self.weights);
         let source = Source { view, hints, gazetteer: &self.gazetteer, border: border.word };
         for range in sequences(view) {
+            // Numbers alone hold no name.
+            if view.tokens[range.clone()].iter().all(|token| !token.is_word()) {
+                continue;
+            }
             emissions.clear();
             let first = range.start.saturating_sub(2);
             known.clear();
@@ -125,6 +129,11 @@ impl Model<'_> {
                     .iter()
                     .map(|token| memo.get(view.word(token), Some(token.form), &self.gazetteer, &self.weights)),
             );
+            let own = &known[range.start - first..range.end - first];
+            let hinted = hints.get(range.clone()).is_some_and(|hints| hints.iter().any(|hint| *hint > 0));
+            if !hinted && !own.iter().any(|known| known.word.may_be_name()) {
+                continue;
+            }
             sequence.read(
                 &source,
                 range.clone(),

@@ -7,6 +7,7 @@ mod columnar;
 mod formats;
 mod identifiers;
 mod laws;
+mod names;
 mod near;
 mod profiles;
 mod reader;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::detector;
 
-fn rows(name: &str) -> Option<Vec<Value>> {
+pub(crate) fn rows(name: &str) -> Option<Vec<Value>> {
     let vectors = std::env::var_os("CLOISTER_VECTORS")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors"), PathBuf::from);
     let path = vectors.join("../data/pii").join(name);
