@@ -13,11 +13,12 @@ pub(crate) mod checksum;
 mod cue;
 mod document;
 pub(crate) mod names;
+mod nested;
 mod network;
+mod normal;
 mod number;
 mod person;
 mod phone;
-mod postcode;
 mod resolve;
 mod secret;
 mod view;
@@ -161,15 +162,12 @@ impl Detector {
     /// The same for the texts of one document: a full name found in one text makes its parts count in all of them.
     pub fn detect_document(&self, texts: &[&str]) -> Vec<Vec<Span>> {
         let views: Vec<View<'_>> = texts.iter().map(|text| View::new(text, &self.context)).collect();
-        let mut people = person::find(&views, self.names);
-        views
-            .iter()
-            .zip(&mut people)
-            .map(|(view, people)| {
-                let mut spans = self.rules(view);
-                spans.append(people);
+        self.search(&views)
+            .into_iter()
+            .zip(texts)
+            .map(|(mut spans, text)| {
                 spans.retain(|span| span.score >= self.threshold(span.label) && self.wanted(span.label));
-                resolve::without_overlaps(spans)
+                resolve::without_overlaps(text, spans)
             })
             .collect()
     }
@@ -177,18 +175,32 @@ impl Detector {
     /// Everything that any detector proposes, whatever its score; spans of different labels may overlap.
     pub fn candidates(&self, text: &str) -> Vec<Span> {
         let views = [View::new(text, &self.context)];
-        let mut spans = self.rules(&views[0]);
-        spans.extend(person::find(&views, self.names).into_iter().flatten());
-        resolve::best_of_each_label(spans)
+        resolve::best_of_each_label(self.search(&views).pop().unwrap_or_default())
     }
 
-    fn rules(&self, view: &View<'_>) -> Vec<Span> {
-        let mut spans = Vec::new();
-        network::find(view, &mut spans);
-        number::find(view, &mut spans);
-        self.secrets.find(view, &mut spans);
-        address::find(view, &mut spans);
-        spans
+    /// What any detector proposes in the texts of one document, and in what is encoded inside them.
+    fn search(&self, views: &[View<'_>]) -> Vec<Vec<Span>> {
+        let mut found = self.search_as_written(views);
+        let inside = |view: &View<'_>| self.search_as_written(std::slice::from_ref(view)).pop().unwrap_or_default();
+        for (view, spans) in views.iter().zip(&mut found) {
+            nested::find(view, &self.context, &inside, spans);
+        }
+        found
+    }
+
+    fn search_as_written(&self, views: &[View<'_>]) -> Vec<Vec<Span>> {
+        let mut found = person::find(views, self.names);
+        for (view, spans) in views.iter().zip(&mut found) {
+            self.rules(view, spans);
+        }
+        found
+    }
+
+    fn rules(&self, view: &View<'_>, out: &mut Vec<Span>) {
+        network::find(view, out);
+        number::find(view, out);
+        self.secrets.find(view, out);
+        address::find(view, out);
     }
 
     fn threshold(&self, label: Label) -> f32 {

@@ -1,6 +1,8 @@
 //! Integration tests of the text engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod addresses;
+mod hidden;
 mod laws;
 mod reader;
 mod replacement;
