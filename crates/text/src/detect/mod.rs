@@ -19,11 +19,12 @@ mod ident;
 mod label;
 mod edge;
 pub(crate) mod names;
+mod nested;
 mod network;
+mod normal;
 mod number;
 pub(crate) mod person;
 mod phone;
-mod postcode;
 mod resolve;
 mod secret;
 mod username;
@@ -139,17 +140,14 @@ impl Detector {
     /// The same for the texts of one document: a full name found in one text makes its parts count in all of them.
     pub fn detect_document(&self, texts: &[&str]) -> Vec<Vec<Span>> {
         let views: Vec<View<'_>> = texts.iter().map(|text| View::new(text, &self.context)).collect();
-        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
-        views
-            .iter()
-            .zip(names)
-            .map(|(view, names)| {
+        self.search(&views)
+            .zip(texts)
+            .map(|((mut spans, names), text)| {
                 let counts = |span: &Span| span.score >= self.threshold(span.label) && self.wanted(span.label);
-                let mut spans = self.rules(view);
                 spans.retain(counts);
                 let names = resolve::outside(names, &spans);
                 spans.extend(names.into_iter().filter(counts));
-                resolve::without_overlaps(spans)
+                resolve::without_overlaps(text, spans)
             })
             .collect()
     }
@@ -157,10 +155,28 @@ impl Detector {
     /// Everything that any detector proposes, whatever its score; spans of different labels may overlap.
     pub fn candidates(&self, text: &str) -> Vec<Span> {
         let views = [View::new(text, &self.context)];
-        let mut spans = self.rules(&views[0]);
-        let names = tagger::document::find(&views, self.names, self.tagger, self.options.recall);
-        spans.extend(names.into_iter().flatten());
-        resolve::best_of_each_label(spans)
+        let found = self.search(&views);
+        resolve::best_of_each_label(found.flat_map(|(spans, names)| [spans, names].concat()).collect())
+    }
+
+    /// What rules propose in the texts of one document and in what is encoded inside them, and the names in each.
+    fn search<'a>(&'a self, views: &'a [View<'_>]) -> impl Iterator<Item = (Vec<Span>, Vec<Span>)> + 'a {
+        let inside = |view: &View<'_>| {
+            let mut spans = self.rules(view);
+            let names = self.names(std::slice::from_ref(view)).into_iter().flatten().collect();
+            let names = resolve::outside(names, &spans);
+            spans.extend(names);
+            spans
+        };
+        views.iter().zip(self.names(views)).map(move |(view, names)| {
+            let mut spans = self.rules(view);
+            nested::find(view, &self.context, &inside, &mut spans);
+            (spans, names)
+        })
+    }
+
+    fn names(&self, views: &[View<'_>]) -> Vec<Vec<Span>> {
+        tagger::document::find(views, self.names, self.tagger, self.options.recall)
     }
 
     fn rules(&self, view: &View<'_>) -> Vec<Span> {

@@ -152,7 +152,7 @@ pub(crate) struct Names {
 
 /// FNV-1a, 64 bits: the keys are ours and short, so that no one can provoke collisions.
 #[derive(Default)]
-struct Fnv(u64);
+pub(super) struct Fnv(u64);
 
 impl Hasher for Fnv {
     fn write(&mut self, bytes: &[u8]) {

@@ -2,17 +2,19 @@
 //!
 //! Invariant: what [`without_overlaps`] returns is sorted and free of overlaps, and every candidate that lost is
 //! covered, or its rest stands beside a span that was preferred. Order of preference: agreed by checksum, then longer,
-//! then higher score.
+//! then higher score. A web or postal address that lost to something inside it keeps what is left of it: the rest of
+//! `https://corp.com/ana-ruiz?mail=ana@corp.com` is as personal as before.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use super::{Label, Span};
 
-/// The preferred spans, sorted, none overlapping another.
-pub(crate) fn without_overlaps(mut spans: Vec<Span>) -> Vec<Span> {
+/// The preferred spans of `text`, sorted, none overlapping another.
+pub(crate) fn without_overlaps(text: &str, mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|span| span.start < span.end);
     spans.sort_unstable_by(preference);
-    pick(spans)
+    pick(spans, |loser, taken| rest(text, loser, taken))
 }
 
 /// For each label the preferred spans; spans of different labels may overlap.
@@ -21,7 +23,7 @@ pub(crate) fn best_of_each_label(mut spans: Vec<Span>) -> Vec<Span> {
     spans.sort_unstable_by(|a, b| a.label.cmp(&b.label).then_with(|| preference(a, b)));
     let mut kept = Vec::with_capacity(spans.len());
     for same_label in spans.chunk_by(|a, b| a.label == b.label) {
-        kept.extend(pick(same_label.to_vec()));
+        kept.extend(pick(same_label.to_vec(), |_, _| Vec::new()));
     }
     kept.sort_unstable_by_key(|span| (span.start, span.end, span.label));
     kept
@@ -56,16 +58,51 @@ fn preference(a: &Span, b: &Span) -> Ordering {
         .then(a.label.cmp(&b.label))
 }
 
-/// Takes spans in order of preference, each unless it overlaps one already taken; returns them by position.
-fn pick(spans: Vec<Span>) -> Vec<Span> {
-    let mut taken = std::collections::BTreeMap::<usize, Span>::new();
+/// Spans by their start.
+type Taken = BTreeMap<usize, Span>;
+
+/// Takes spans in order of preference, each unless it overlaps one already taken, and then what `rest` leaves of it;
+/// returns them by position.
+fn pick(spans: Vec<Span>, rest: impl Fn(&Span, &Taken) -> Vec<Span>) -> Vec<Span> {
+    let mut taken = Taken::new();
     for span in spans {
         let before = taken.range(..span.end).next_back();
         if before.is_none_or(|(_, other)| other.end <= span.start) {
             taken.insert(span.start, span);
+        } else {
+            taken.extend(rest(&span, &taken).into_iter().map(|part| (part.start, part)));
         }
     }
     taken.into_values().collect()
+}
+
+/// Parts of a web or postal address that no preferred span covers and that say something by themselves.
+fn rest(text: &str, loser: &Span, taken: &Taken) -> Vec<Span> {
+    let address = loser.label == Label::LOCATION && loser.kind == Some("address");
+    if !(address || loser.label == Label::URL) {
+        return Vec::new();
+    }
+    let before = taken.range(..loser.start).next_back().map(|(_, span)| *span).filter(|span| span.end > loser.start);
+    let inside = taken.range(loser.start..loser.end).map(|(_, span)| *span);
+    let mut parts = Vec::new();
+    let mut from = loser.start;
+    let end = Span { start: loser.end, ..*loser };
+    for winner in before.into_iter().chain(inside).chain([end]) {
+        let part = text.get(from..winner.start).unwrap_or_default();
+        let tidy = part.trim_start_matches(|c: char| !c.is_alphanumeric());
+        let start = winner.start - tidy.len();
+        let tidy = tidy.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let says = if address {
+            tidy.split(|c: char| !c.is_alphabetic()).any(|word| word.len() > 2)
+        } else {
+            tidy.contains(['.', '/', '=', '?'])
+        };
+        if from < winner.start && says {
+            parts.push(Span { start, end: start + tidy.len(), ..*loser });
+        }
+        from = winner.end;
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -81,7 +118,7 @@ mod tests {
             Span::new(44, 50, Label::PERSON, 0.95),
             Span::new(20, 22, Label::PERSON, 0.5),
         ];
-        let got: Vec<_> = without_overlaps(spans).iter().map(|s| (s.start, s.end)).collect();
+        let got: Vec<_> = without_overlaps("", spans).iter().map(|s| (s.start, s.end)).collect();
         assert_eq!(got, [(5, 20), (20, 22), (40, 50)]);
     }
 
@@ -96,6 +133,20 @@ mod tests {
         let names = vec![name(0, 10), name(8, 11), name(20, 25), name(39, 45), name(40, 45), name(52, 55)];
         let got: Vec<_> = outside(names, &taken).iter().map(|s| (s.start, s.end)).collect();
         assert_eq!(got, [(0, 10), (40, 45), (52, 55)]);
+    }
+
+    #[test]
+    fn a_web_address_keeps_what_is_left_of_it() {
+        let text = "see https://corp.com/ana-ruiz?mail=ana@corp.com&key=12 now";
+        let mail = text.find("ana@").unwrap_or(0);
+        let spans = vec![
+            Span::new(4, 55, Label::URL, 0.6),
+            Span::new(mail, mail + 12, Label::EMAIL_ADDRESS, 1.0),
+            Span::new(8, 20, Label::PERSON, 0.9),
+        ];
+        let got: Vec<_> = without_overlaps(text, spans).iter().map(|s| (&text[s.start..s.end], s.label.0)).collect();
+        let want = [("https://corp.com/ana-ruiz?mail", "URL"), ("ana@corp.com", "EMAIL_ADDRESS"), ("key=12", "URL")];
+        assert_eq!(got, want);
     }
 
     #[test]

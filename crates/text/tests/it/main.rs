@@ -1,10 +1,12 @@
 //! Integration tests of the text engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod addresses;
 mod bad_input;
 #[cfg(feature = "columnar")]
 mod columnar;
 mod formats;
+mod hidden;
 mod identifiers;
 mod laws;
 mod names;

@@ -4,6 +4,18 @@ use std::time::{Duration, Instant};
 
 use crate::detector;
 
+/// Runs `work` and tells how long this thread was running: other work on the machine does not count where the kernel
+/// says so.
+fn time(work: impl FnOnce()) -> Duration {
+    let running = || {
+        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+        stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    };
+    let (start, before) = (Instant::now(), running());
+    work();
+    before.zip(running()).map_or_else(|| start.elapsed(), |(before, after)| after - before)
+}
+
 #[test]
 fn long_runs_take_linear_time() {
     let detector = detector();
@@ -91,14 +103,50 @@ fn long_runs_take_linear_time() {
         "0 9",
         "\u{201c}",
         "a.\u{201d}",
+        "&",
+        "&#",
+        "&amp;",
+        "&amp;amp;",
+        "%",
+        "%25",
+        "%4",
+        "\\",
+        "\\\\",
+        "\\u0040",
+        "\\\"",
+        "\u{200b}",
+        "a\u{200b}",
+        "\u{ad}1",
+        "\u{ff11}",
+        "\u{430}a",
+        "\u{430}a ",
+        "4 1 ",
+        "4.",
+        "41_",
+        "1 at dot ",
+        "a dot ",
+        "a at b dot ",
+        "(at)",
+        "QWxh",
+        "YW5hQGNvcnAuY29t",
+        "QWxhQGNvcnAuY29t\n",
+        "Calle ",
+        "12, Calle Mayor ",
+        "Apt. 4 ",
+        "1 Ab 2 ",
+        "corner of A and ",
+        "address: 1 ",
+        "CP: ",
+        "s/n ",
+        "Box 1 ",
     ] {
         let text = piece.repeat(1_000_000 / piece.len());
         // The better of two, since other work on the machine counts in the first.
         let took = (0..2)
             .map(|_| {
-                let start = Instant::now();
-                detector.detect(&text);
-                start.elapsed()
+                time(|| {
+                    detector.detect(&text);
+                })
             })
             .min()
             .unwrap();
@@ -107,5 +155,36 @@ fn long_runs_take_linear_time() {
         }
         // Quadratic work would take minutes; the machine may be busy with other tests.
         assert!(took < Duration::from_secs(3), "1 MB of {piece:?} took {took:?}");
+    }
+}
+
+/// Text in text in text: the time for ten times as much is at most eleven times as long.
+#[test]
+fn ten_times_the_text_takes_at_most_eleven_times_as_long() {
+    let detector = detector();
+    for piece in [
+        "&amp;#64;ana&#64;corp.com ",
+        "%2541na%40corp.com",
+        "\\\\\\\"a\\\\\\\":\\\\u0040",
+        "a\u{200b}b\u{200b}@c.de ",
+        "QVdKalFHTnZjbkF1WTI5dA",
+        "4 1 1 1 1 1 1 1 ",
+        "12 Ab Cd 3, Ef, AA 12345 ",
+    ] {
+        let best = |bytes: usize| {
+            let text = piece.repeat(bytes / piece.len());
+            let runs = (0..3).map(|_| {
+                time(|| {
+                    detector.detect(&text);
+                })
+            });
+            runs.min().unwrap()
+        };
+        let (short, long) = (best(300_000), best(3_000_000));
+        if std::env::var_os("SHOW_TIMES").is_some() {
+            eprintln!("{piece:?} {short:?} {long:?}");
+        }
+        // Both sizes lie beyond the processor's caches; the rest is for what the clock cannot tell apart.
+        assert!(long <= short * 11 + Duration::from_millis(50), "{piece:?}: {short:?}, then {long:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! exists, letters that inward codes use, and an address around it.
 //! Sources: BS 7666 (the form), Royal Mail, Programmers' Guide to the Postcode Address File (areas, inward letters).
 
-use super::view::{Form, Topic, View};
+use super::super::view::{Form, Topic, View};
 
 /// The areas, with the Crown dependencies and BFPO left out, which few addresses have.
 const AREAS: &[&str] = &[

@@ -1,0 +1,292 @@
+//! Text as it is meant: what hides, escapes or spells out characters is undone, for detection only.
+//!
+//! Invariants: the text itself never changes; every piece of normalised text carries a map back, which is monotone,
+//! total, and leads to character boundaries of the original. A text with nothing to undo costs one look at its bytes
+//! and tokens and allocates nothing. Only the neighbourhood of an edit is searched again, in windows that do not
+//! overlap by more than a fixed length, so the work is linear.
+//! Sources: Unicode UAX #15 (compatibility forms) and UTS #39 (look-alikes), HTML (character references), RFC 3986
+//! section 2.1 (percent-encoding), RFC 8259 section 7 (escapes in JSON strings).
+
+mod characters;
+mod escapes;
+mod spelled;
+
+use std::ops::Range;
+
+use super::Span;
+use super::view::View;
+
+/// Bytes of context on either side of an edit: more than any detector looks back for a context word.
+const CONTEXT: usize = 160;
+/// Bytes beside a cut in which only what overlaps an edit counts: its surroundings are not all in view.
+const MARGIN: usize = 64;
+/// Bytes of the original in one piece, at most, so that memory stays bounded.
+const PIECE_LIMIT: usize = 256 * 1024;
+
+/// What stands for a stretch of the original.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    Nothing,
+    Char(char),
+    Text(&'static str),
+}
+
+/// Bytes `start..end` of the original are read as something else.
+#[derive(Clone, Copy)]
+struct Edit {
+    start: usize,
+    end: usize,
+    with: With,
+}
+
+impl Edit {
+    fn new(range: Range<usize>, with: With) -> Self {
+        Self { start: range.start, end: range.end, with }
+    }
+}
+
+/// An edit as it lies in both texts.
+struct Segment {
+    original: Range<usize>,
+    derived: Range<usize>,
+}
+
+/// A stretch of text read differently, with the way back.
+pub(super) struct Piece {
+    pub(super) text: String,
+    segments: Vec<Segment>,
+    /// Where the piece lies in the original.
+    original: Range<usize>,
+    /// Whether text goes on before and after the piece.
+    cut: (bool, bool),
+}
+
+impl Piece {
+    fn new(view: &View<'_>, original: Range<usize>, edits: &[Edit]) -> Self {
+        let mut text = String::with_capacity(original.len());
+        let mut segments = Vec::with_capacity(edits.len());
+        let mut at = original.start;
+        for edit in edits {
+            text.push_str(&view.text[at..edit.start]);
+            let start = text.len();
+            match edit.with {
+                With::Nothing => {}
+                With::Char(c) => text.push(c),
+                With::Text(with) => text.push_str(with),
+            }
+            segments.push(Segment { original: edit.start..edit.end, derived: start..text.len() });
+            at = edit.end;
+        }
+        text.push_str(&view.text[at..original.end]);
+        let cut = (original.start > 0, original.end < view.text.len());
+        Self { text, segments, original, cut }
+    }
+
+    /// The span of the original that `span` of this piece stands for; `None` where a cut may have made it.
+    pub(super) fn back(&self, span: Span) -> Option<Span> {
+        let (start, end) = (span.start, span.end);
+        let touches_cut = (self.cut.0 && start == 0) || (self.cut.1 && end == self.text.len());
+        let near_cut = (self.cut.0 && start < MARGIN) || (self.cut.1 && end + MARGIN > self.text.len());
+        let first = self.segments.partition_point(|segment| segment.derived.end < start);
+        let edited = self.segments.get(first).is_some_and(|segment| segment.derived.start <= end);
+        if touches_cut || (near_cut && !edited) {
+            return None;
+        }
+        let (start, end) = (self.original_start(start), self.original_end(end));
+        (start < end).then_some(Span { start, end, ..span })
+    }
+
+    /// Where a span that begins at `at` begins in the original: after what is left out there, before what is replaced.
+    fn original_start(&self, at: usize) -> usize {
+        let next = self.segments.partition_point(|segment| segment.derived.end <= at);
+        if let Some(segment) = self.segments.get(next).filter(|segment| segment.derived.start <= at)
+            && !segment.derived.is_empty()
+        {
+            return segment.original.start;
+        }
+        let (original, derived) = self.end_of(next);
+        original + (at - derived)
+    }
+
+    /// Where a span that ends at `at` ends in the original: before what is left out there, after what is replaced.
+    fn original_end(&self, at: usize) -> usize {
+        let next = self.segments.partition_point(|segment| segment.derived.end < at);
+        if let Some(segment) = self.segments.get(next).filter(|segment| segment.derived.start < at) {
+            return segment.original.end;
+        }
+        let (original, derived) = self.end_of(next);
+        original + (at - derived)
+    }
+
+    /// Ends of the segment before `next`, or the start of the piece.
+    fn end_of(&self, next: usize) -> (usize, usize) {
+        match next.checked_sub(1) {
+            Some(last) => (self.segments[last].original.end, self.segments[last].derived.end),
+            None => (self.original.start, 0),
+        }
+    }
+}
+
+/// Hands every piece of `view` that reads differently to `found`.
+pub(super) fn pieces(view: &View<'_>, found: &mut dyn FnMut(&Piece)) {
+    let mut from = 0;
+    let mut edits = Vec::new();
+    while from < view.bytes.len() {
+        let to = boundary_at_space(view, (from + PIECE_LIMIT).min(view.bytes.len()));
+        edits.clear();
+        escapes::find(view, from..to, &mut edits);
+        characters::find(view, from..to, &mut edits);
+        spelled::find(view, from..to, &mut edits);
+        if !edits.is_empty() {
+            edits.sort_by_key(|edit| (edit.start, edit.end));
+            // Where two ways of reading meet, the first holds; the other is found when the piece is read again.
+            let mut done = 0;
+            edits.retain(|edit| {
+                let apart = edit.start >= done;
+                if apart {
+                    done = edit.end;
+                }
+                apart
+            });
+            windows(view, &edits, found);
+        }
+        from = to;
+    }
+}
+
+/// Cuts the neighbourhoods of `edits` out of the text; those that meet are one piece.
+fn windows(view: &View<'_>, edits: &[Edit], found: &mut dyn FnMut(&Piece)) {
+    for near in edits.chunk_by(|left, right| right.start - left.end <= 2 * CONTEXT) {
+        let (first, last) = (near[0].start, near[near.len() - 1].end);
+        let start = space_before(view, first.saturating_sub(CONTEXT));
+        let end = boundary_at_space(view, (last + CONTEXT).min(view.bytes.len()));
+        found(&Piece::new(view, start.min(first)..end.max(last), near));
+    }
+}
+
+/// Steps from a position to white space, at most.
+const TO_SPACE: usize = 64;
+
+/// `at`, or a little later, where white space or the end of the text stands; else a character boundary.
+fn boundary_at_space(view: &View<'_>, at: usize) -> usize {
+    let rest = &view.bytes[at..view.bytes.len().min(at + TO_SPACE)];
+    let space = rest.iter().position(u8::is_ascii_whitespace).map(|n| at + n);
+    let end = (at + rest.len() == view.bytes.len()).then_some(view.bytes.len());
+    space.or(end).unwrap_or_else(|| (at..view.bytes.len()).find(|at| view.text.is_char_boundary(*at)).unwrap_or(at))
+}
+
+/// `at`, or a little earlier, where white space or the start of the text stands; else a character boundary.
+fn space_before(view: &View<'_>, at: usize) -> usize {
+    let from = at.saturating_sub(TO_SPACE);
+    let space = view.bytes[from..at].iter().rposition(u8::is_ascii_whitespace).map(|n| from + n + 1);
+    let start = (from == 0).then_some(0);
+    space.or(start).unwrap_or_else(|| (0..=at).rev().find(|at| view.text.is_char_boundary(*at)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use proptest::prelude::*;
+
+    use super::super::view::Context;
+    use super::super::{Detector, DetectorOptions, Label};
+    use super::*;
+
+    fn normalised(text: &str) -> Vec<String> {
+        let context = Context::new().unwrap();
+        let mut all = Vec::new();
+        pieces(&View::new(text, &context), &mut |piece| all.push(piece.text.clone()));
+        all
+    }
+
+    fn found(text: &str) -> Vec<(&str, &'static str)> {
+        let spans = Detector::new(&DetectorOptions::default()).unwrap().detect(text);
+        spans.iter().map(|span| (&text[span.start..span.end], span.label.0)).collect()
+    }
+
+    #[test]
+    fn ordinary_text_is_not_read_twice() {
+        for text in [
+            "Dear Ana, 100% of R&D went to AT&T; 5 & 6 remain. Look at the dot, José! C:\\Users\\ana",
+            "Bei Größe Nº 5 gibt es 20 % Rabatt – ça va… «très» ½",
+            "Москва и Санкт-Петербург, α and β, 東京 🙂👍🏽👩\u{200d}👩",
+            "\u{3f6} and \u{482}\u{489} \u{3a2}",
+            "1 2 3 go; 12/05/2020 at 10.0.0.1, version 1.2.3.4, 1,000,000",
+        ] {
+            assert_eq!(normalised(text), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_hides_characters_is_undone() {
+        for (text, want) in [
+            ("ａｎａ＠ｃｏｒｐ．ｃｏｍ", "ana@corp.com"),
+            ("an\u{200b}a@co\u{ad}rp.com", "ana@corp.com"),
+            ("\u{202a}415\u{2060}-555-0132x", "\u{202a}415-555-0132x"),
+            ("раypal.com", "paypal.com"),
+            ("ana&#64;corp&period;com", "ana@corp.com"),
+            ("ana&#x40;corp.com &amp; co", "ana@corp.com & co"),
+            ("q=ana%40corp.com", "q=ana@corp.com"),
+            ("Jos%C3%A9", "José"),
+            ("\\\"mail\\\": \\\"ana\\u0040corp.com\\\"", "\"mail\": \"ana@corp.com\""),
+            ("ana (at) corp [dot] com", "ana@corp.com"),
+            ("ana dot ruiz at corp dot co dot uk", "ana.ruiz@corp.co.uk"),
+            ("٠١٢٣٤", "01234"),
+            ("𝟜𝟙𝟙𝟙 𝐚𝐧𝐚", "4111 ana"),
+            ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "4111111111111111"),
+        ] {
+            assert_eq!(normalised(text), [want], "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_cover_what_was_hidden_inside() {
+        assert_eq!(found("to an\u{200b}a@corp.com\u{200b}!"), [("an\u{200b}a@corp.com", "EMAIL_ADDRESS")]);
+        assert_eq!(found("to ana&#64;corp.com."), [("ana&#64;corp.com", "EMAIL_ADDRESS")]);
+        assert_eq!(
+            found("card ４１１１１１１１１１１１１１１１ ok"),
+            [("４１１１１１１１１１１１１１１１", "CREDIT_CARD")]
+        );
+        assert_eq!(
+            found("card 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 ok"),
+            [("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "CREDIT_CARD")]
+        );
+        assert_eq!(found("write ana (at) corp (dot) com now"), [("ana (at) corp (dot) com", "EMAIL_ADDRESS")]);
+        assert_eq!(found("write ana at corp dot com now"), [("ana at corp dot com", "EMAIL_ADDRESS")]);
+    }
+
+    #[test]
+    fn a_cut_makes_no_number() {
+        // The window's edge falls into a long number; its rest alone would pass for a card.
+        for length in 0..64 {
+            let text = format!("{}4111111111111111 &amp; x", "9".repeat(300 + length));
+            assert!(found(&text).iter().all(|(_, label)| *label != Label::CREDIT_CARD.0), "{length}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_map_back_is_monotone_and_total(text in r#"([a-z0-9 @.]{0,5}(&#64;|&amp;|%40|%C3%A9|\\n|\\u0041|\u{200b}|\u{ad}|\u{ff21}|\u{430}|é|🙂| dot | at |1 2 3 4 5 6 7 8)?){0,12}"#) {
+            let context = Context::new().unwrap();
+            let view = View::new(&text, &context);
+            pieces(&view, &mut |piece| {
+                let whole = |start, end| Piece { cut: (false, false), text: piece.text.clone(), original: piece.original.clone(),
+                    segments: piece.segments.iter().map(|s| Segment { original: s.original.clone(), derived: s.derived.clone() }).collect() }
+                    .back(Span::new(start, end, Label::PERSON, 1.0));
+                let bounds: Vec<usize> = piece.text.char_indices().map(|(at, _)| at).chain([piece.text.len()]).collect();
+                let mut before = piece.original.start;
+                for pair in bounds.windows(2) {
+                    let span = whole(pair[0], pair[1]).unwrap();
+                    assert!(span.start >= before && span.end > span.start && span.end <= piece.original.end);
+                    assert!(text.is_char_boundary(span.start) && text.is_char_boundary(span.end));
+                    before = span.start;
+                }
+                if let Some(span) = whole(0, piece.text.len()) {
+                    assert!(text[piece.original.start..span.start].chars().all(|c| !c.is_alphanumeric()));
+                }
+            });
+        }
+    }
+}
