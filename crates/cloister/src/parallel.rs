@@ -60,7 +60,8 @@ pub fn pipeline<T: Send, R: Send, E>(
         }
         return Ok(());
     }
-    let line = Line { state: Mutex::new(State { done: BTreeMap::new(), wanted: 0, working: threads }), moved: Condvar::new() };
+    let line =
+        Line { state: Mutex::new(State { done: BTreeMap::new(), wanted: 0, working: threads }), moved: Condvar::new() };
     let intake = Mutex::new((0_u64, next));
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -198,10 +199,15 @@ mod tests {
     fn a_pipeline_ends_with_its_sink() {
         for threads in [1, 3] {
             let mut taken = 0;
-            let ended = pipeline(threads, || Some(1), |item: u64| item, |_| {
-                taken += 1;
-                if taken == 10 { Err("full") } else { Ok(()) }
-            });
+            let ended = pipeline(
+                threads,
+                || Some(1),
+                |item: u64| item,
+                |_| {
+                    taken += 1;
+                    if taken == 10 { Err("full") } else { Ok(()) }
+                },
+            );
             assert_eq!((ended, taken), (Err("full"), 10));
         }
     }

@@ -32,7 +32,7 @@ pub use detect::{Detector, DetectorOptions, Label, Span, code_points};
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 pub use records::{
-    Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source, Tally,
-    Turn, read, read_from, read_source,
+    Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source,
+    Tally, Turn, read, read_from, read_source,
 };
 pub use replace::{Originals, Profile, ReplaceContext, Replaced, Replacer, Scope, SurrogateKey};

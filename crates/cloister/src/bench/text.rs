@@ -19,39 +19,118 @@ pub struct Writer {
 }
 
 const WHO: &[&str] = &[
-    "the committee", "our team", "the driver", "a neighbour", "the manager", "my colleague", "the technician", "the school",
-    "the clinic", "the warehouse", "everyone", "the new owner", "the customer", "a volunteer", "the landlord", "the editor",
-    "the court", "the research group", "the council", "nobody", "the supplier", "the bank", "the insurer", "the nurse",
+    "the committee",
+    "our team",
+    "the driver",
+    "a neighbour",
+    "the manager",
+    "my colleague",
+    "the technician",
+    "the school",
+    "the clinic",
+    "the warehouse",
+    "everyone",
+    "the new owner",
+    "the customer",
+    "a volunteer",
+    "the landlord",
+    "the editor",
+    "the court",
+    "the research group",
+    "the council",
+    "nobody",
+    "the supplier",
+    "the bank",
+    "the insurer",
+    "the nurse",
 ];
 const DID: &[&str] = &[
-    "agreed to", "asked about", "looked into", "forgot", "finished", "started", "wrote down", "explained", "refused", "paid for",
-    "returned", "checked", "moved", "repaired", "cancelled", "ordered", "signed", "described", "reviewed", "postponed", "lost",
-    "found", "measured", "answered",
+    "agreed to",
+    "asked about",
+    "looked into",
+    "forgot",
+    "finished",
+    "started",
+    "wrote down",
+    "explained",
+    "refused",
+    "paid for",
+    "returned",
+    "checked",
+    "moved",
+    "repaired",
+    "cancelled",
+    "ordered",
+    "signed",
+    "described",
+    "reviewed",
+    "postponed",
+    "lost",
+    "found",
+    "measured",
+    "answered",
 ];
 const WHAT: &[&str] = &[
-    "the second delivery", "a broken heater", "the results of the survey", "the old contract", "three boxes of paper",
-    "the meeting on the budget", "a leaking pipe", "the report for the board", "the last invoice", "some of the photographs",
-    "a better route", "the missing parcel", "the schedule for next month", "an unusual noise", "the garden behind the house",
-    "the translation", "a used bicycle", "the final chapter", "the prescription", "every single page", "the tickets",
-    "a change of plan", "the router in the hall", "the sample",
+    "the second delivery",
+    "a broken heater",
+    "the results of the survey",
+    "the old contract",
+    "three boxes of paper",
+    "the meeting on the budget",
+    "a leaking pipe",
+    "the report for the board",
+    "the last invoice",
+    "some of the photographs",
+    "a better route",
+    "the missing parcel",
+    "the schedule for next month",
+    "an unusual noise",
+    "the garden behind the house",
+    "the translation",
+    "a used bicycle",
+    "the final chapter",
+    "the prescription",
+    "every single page",
+    "the tickets",
+    "a change of plan",
+    "the router in the hall",
+    "the sample",
 ];
 const WHEN: &[&str] = &[
-    "in the afternoon", "before the holidays", "without much trouble", "as soon as it was possible", "after a long wait",
-    "although it was late", "because the weather was bad", "for the third time", "and left early", "with some hesitation",
-    "while the others were away", "as we had hoped", "on the way home", "at the end of the day", "despite the cost",
+    "in the afternoon",
+    "before the holidays",
+    "without much trouble",
+    "as soon as it was possible",
+    "after a long wait",
+    "although it was late",
+    "because the weather was bad",
+    "for the third time",
+    "and left early",
+    "with some hesitation",
+    "while the others were away",
+    "as we had hoped",
+    "on the way home",
+    "at the end of the day",
+    "despite the cost",
 ];
-const LINKS: &[&str] = &["However, ", "After that ", "Of course ", "In short, ", "So ", "Later ", "Meanwhile ", "Still, "];
+const LINKS: &[&str] =
+    &["However, ", "After that ", "Of course ", "In short, ", "So ", "Later ", "Meanwhile ", "Still, "];
 const GIVEN: &[&str] = &[
-    "Ana", "James", "Maria", "Wei", "Fatima", "John", "Olga", "Pedro", "Linda", "Ahmed", "Sofia", "David", "Priya", "Thomas",
-    "Keiko", "Robert", "Chloe", "Samuel", "Ingrid", "Michael", "Elena", "Daniel", "Grace", "Marcus",
+    "Ana", "James", "Maria", "Wei", "Fatima", "John", "Olga", "Pedro", "Linda", "Ahmed", "Sofia", "David", "Priya",
+    "Thomas", "Keiko", "Robert", "Chloe", "Samuel", "Ingrid", "Michael", "Elena", "Daniel", "Grace", "Marcus",
 ];
 const FAMILY: &[&str] = &[
-    "Ruiz", "Smith", "Chen", "Okafor", "Müller", "Johnson", "Ivanova", "Garcia", "Brown", "Haddad", "Rossi", "Wilson", "Patel",
-    "Novak", "Tanaka", "Miller", "Dubois", "Anderson", "Larsen", "Davis", "Petrov", "Hughes", "Kim", "Walker",
+    "Ruiz", "Smith", "Chen", "Okafor", "Müller", "Johnson", "Ivanova", "Garcia", "Brown", "Haddad", "Rossi", "Wilson",
+    "Patel", "Novak", "Tanaka", "Miller", "Dubois", "Anderson", "Larsen", "Davis", "Petrov", "Hughes", "Kim", "Walker",
 ];
-const STREETS: &[&str] = &["Main Street", "Oak Avenue", "Mill Road", "Park Lane", "Cedar Drive", "Station Road", "Hill Street"];
+const STREETS: &[&str] =
+    &["Main Street", "Oak Avenue", "Mill Road", "Park Lane", "Cedar Drive", "Station Road", "Hill Street"];
 const TOWNS: &[&str] = &[
-    "Springfield, IL 62704", "Portland, OR 97205", "Austin, TX 78701", "Denver, CO 80203", "Madison, WI 53703",
+    "Springfield, IL 62704",
+    "Portland, OR 97205",
+    "Austin, TX 78701",
+    "Denver, CO 80203",
+    "Madison, WI 53703",
     "Albany, NY 12207",
 ];
 const LEVELS: &[&str] = &["INFO", "WARN", "DEBUG", "ERROR"];
@@ -148,10 +227,17 @@ impl Writer {
                 write!(text, "I live at {} {street}, {town}.", 1 + self.below(980))
             }
             11 => {
-                let key: String = (0..16).map(|_| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[self.below(32)])).collect();
+                let key: String =
+                    (0..16).map(|_| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[self.below(32)])).collect();
                 write!(text, "The script still has the key AKIA{key} in it.")
             }
-            _ => write!(text, "{given} {family} was born on {}/{}/19{}.", 1 + self.below(12), 1 + self.below(28), 40 + self.below(60)),
+            _ => write!(
+                text,
+                "{given} {family} was born on {}/{}/19{}.",
+                1 + self.below(12),
+                1 + self.below(28),
+                40 + self.below(60)
+            ),
         };
     }
 }

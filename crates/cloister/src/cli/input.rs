@@ -78,9 +78,10 @@ pub(super) fn places(tally: &Tally) -> Value {
         None => Value::from(finding.line),
         Some(file) => Value::from(format!("{file}:{}", finding.line)),
     };
-    let places = tally.kinds().iter().map(|kind| {
-        (kind.problem.name().to_owned(), kind.first.iter().map(place).collect::<Vec<_>>().into())
-    });
+    let places = tally
+        .kinds()
+        .iter()
+        .map(|kind| (kind.problem.name().to_owned(), kind.first.iter().map(place).collect::<Vec<_>>().into()));
     Value::Object(places.collect::<Map<_, _>>())
 }
 
