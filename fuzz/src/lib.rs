@@ -1,8 +1,8 @@
 //! What every target checks of its input.
 
 use cloister_text::{
-    Columns, Detector, DetectorOptions, Profile, Reading, ReplaceContext, Replacer, Scope, Sequence, Source, Span, SurrogateKey,
-    Tally,
+    Columns, Detector, DetectorOptions, Profile, Reading, ReplaceContext, Replacer, Scope, Sequence, Source, Span,
+    SurrogateKey, Tally,
 };
 
 /// Reads `input` under a name that may tell its format, in both manners; reading that mends never loses what a strict one gives.
@@ -12,7 +12,8 @@ pub fn read(input: &[u8], name: &str) {
     let mut source = Source::from_reader(input, name);
     let (mut tally, mut sequence, mut mended) = (Tally::default(), Sequence::default(), 0);
     while let Some(chunk) = source.next_chunk() {
-        let batch = chunk.read(&mending, &mut None).unwrap_or_else(|error| panic!("nothing stops a mending reader: {error}"));
+        let batch =
+            chunk.read(&mending, &mut None).unwrap_or_else(|error| panic!("nothing stops a mending reader: {error}"));
         tally.extend(batch.findings);
         for record in &batch.records {
             sequence.next(None, record.line, &record.id, record.shape(), |finding| tally.add(finding));

@@ -43,7 +43,9 @@ const TEXTS: &[&str] = &[
 fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1).ok_or("usage: seeds FOLDER")?;
     let folder = Path::new(&folder);
-    let texts = |target, texts: &[&str]| texts.iter().enumerate().try_for_each(|(n, text)| write(folder, target, n, text.as_bytes()));
+    let texts = |target, texts: &[&str]| {
+        texts.iter().enumerate().try_for_each(|(n, text)| write(folder, target, n, text.as_bytes()))
+    };
     texts("json_lines", LINES)?;
     texts("json", VALUES)?;
     texts("table", TABLES)?;
@@ -55,7 +57,9 @@ fn main() -> Result<()> {
     write(folder, "packed", 10, &gzip.finish()?)?;
     write(folder, "packed", 11, &zstd::encode_all(VALUES[0].as_bytes(), 3)?)?;
     let batch = batch()?;
-    for (n, compression) in [parquet::basic::Compression::UNCOMPRESSED, parquet::basic::Compression::SNAPPY].into_iter().enumerate() {
+    for (n, compression) in
+        [parquet::basic::Compression::UNCOMPRESSED, parquet::basic::Compression::SNAPPY].into_iter().enumerate()
+    {
         let properties = parquet::file::properties::WriterProperties::builder().set_compression(compression).build();
         let mut file = Vec::new();
         let mut writer = parquet::arrow::ArrowWriter::try_new(&mut file, batch.schema(), Some(properties))?;

@@ -35,8 +35,8 @@ pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, i
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 pub use records::{
-    Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source, Tally,
-    Turn, read, read_from, read_source,
+    Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source,
+    Tally, Turn, read, read_from, read_source,
 };
 pub use replace::{
     Action, Mapping, Originals, Policy, Profile, ReplaceContext, Replaced, Replacer, SEAL_MEMBER, Scope, Sealer,

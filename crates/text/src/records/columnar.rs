@@ -5,7 +5,7 @@
 //! of these formats refuse, by an error or by a failed assertion, is a fault of the file and no crash.
 //! Source: the specifications of Apache Parquet 2.11 and of Arrow's columnar format 1.5, read by their own crates.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,8 +36,10 @@ const BATCH_ROWS: usize = 512;
 const BATCH_VALUES: u64 = 1 << 20;
 /// Most bytes of Parquet that are read into memory where they cannot be sought in.
 const MEMORY_BYTES: u64 = 2 << 30;
-/// An Arrow file is its stream behind this, with a footer that a stream does not need.
-const ARROW_FILE_MAGIC_BYTES: usize = 8;
+/// With this an Arrow file begins and ends.
+const ARROW_MAGIC: &[u8] = b"ARROW1";
+/// Everything in Arrow's formats begins at a multiple of this.
+const ARROW_ALIGNMENT: usize = 8;
 
 /// Gives the rows of one input.
 pub(super) struct Columns<'a> {
@@ -50,7 +52,11 @@ pub(super) struct Columns<'a> {
 
 enum Batches<'a> {
     Parquet(ParquetRecordBatchReader),
-    Arrow(StreamReader<BufReader<Reader<'a>>>),
+    Arrow {
+        stream: StreamReader<BufReader<Reader<'a>>>,
+        /// Whether the footer of a file must come after the stream.
+        footer: bool,
+    },
 }
 
 /// Some rows, or the fault behind the last of them.
@@ -70,11 +76,10 @@ impl<'a> Columns<'a> {
             },
             _ => {
                 if format == Format::ArrowFile {
-                    let mut magic = [0; ARROW_FILE_MAGIC_BYTES];
-                    reader.read_exact(&mut magic).map_err(|_| Error::CutShort { line: 1 })?;
+                    skip_magic(&mut reader)?;
                 }
                 let stream = StreamReader::try_new_buffered(reader, None).map_err(|error| arrow_error(&error, 1))?;
-                Ok(Batches::Arrow(stream))
+                Ok(Batches::Arrow { stream, footer: format == Format::ArrowFile })
             }
         })?;
         Ok(Self { batches, batch: None, row: 0, ended: false })
@@ -125,7 +130,7 @@ impl Batches<'_> {
     fn next(&mut self, line: usize) -> Result<Option<RecordBatch>> {
         let next = match self {
             Self::Parquet(batches) => batches.next(),
-            Self::Arrow(batches) => batches.next(),
+            Self::Arrow { stream, .. } => stream.next(),
         };
         match next.transpose().map_err(|error| arrow_error(&error, line))? {
             Some(batch) => Ok(Some(batch)),
@@ -133,15 +138,21 @@ impl Batches<'_> {
         }
     }
 
-    /// Reads what stands behind the last batch, such as the footer of a file, so that a listener has heard of it.
+    /// Reads what stands behind the last batch, so that a listener has heard of it; a file must end as files do, since its
+    /// stream alone does not tell that it was cut between two batches.
     fn drain(&mut self, line: usize) -> Result<()> {
-        match self {
-            Self::Parquet(_) => Ok(()),
-            Self::Arrow(stream) => {
-                let rest = std::io::copy(stream.get_mut(), &mut std::io::sink());
-                rest.map(drop).map_err(|error| read_error(error, line))
+        let Self::Arrow { stream, footer } = self else { return Ok(()) };
+        let mut end = Vec::new();
+        let mut block = vec![0; 1 << 16];
+        loop {
+            let count = stream.get_mut().read(&mut block).map_err(|error| read_error(error, line))?;
+            if count == 0 {
+                break;
             }
+            end.extend_from_slice(&block[..count]);
+            end.drain(..end.len().saturating_sub(ARROW_MAGIC.len()));
         }
+        if *footer && end != ARROW_MAGIC { Err(Error::CutShort { line }) } else { Ok(()) }
     }
 }
 
@@ -181,6 +192,19 @@ fn members(batch: &RecordBatch, row: usize, line: usize, mend: bool, problems: &
     }
     problems.append(&mut budget.problems);
     Ok(members)
+}
+
+/// Comes to the stream that an Arrow file is, between its magic number with some padding and a footer that is not needed.
+fn skip_magic(reader: &mut Reader<'_>) -> Result<()> {
+    let failed = |error| read_error(error, 1);
+    let head = reader.fill_buf().map_err(failed)?;
+    let padded = head.iter().skip(ARROW_ALIGNMENT).take_while(|byte| **byte == 0).count();
+    let skipped = ARROW_ALIGNMENT + padded / ARROW_ALIGNMENT * ARROW_ALIGNMENT;
+    if head.len() < skipped {
+        return Err(Error::CutShort { line: 1 });
+    }
+    reader.consume(skipped);
+    Ok(())
 }
 
 /// Runs a reader of foreign bytes; an assertion of its that fails is a fault of the bytes.
@@ -236,7 +260,9 @@ fn with_views(field: &FieldRef) -> FieldRef {
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(inner(item), *size),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
         DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
-        DataType::Dictionary(_, values) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => DataType::Utf8View,
+        DataType::Dictionary(_, values) if matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
+            DataType::Utf8View
+        }
         other => other.clone(),
     };
     Arc::new(Field::clone(field).with_data_type(viewed))
@@ -275,7 +301,9 @@ fn parquet_error(error: &ParquetError, line: usize) -> Error {
 
 fn arrow_error(error: &ArrowError, line: usize) -> Error {
     match error {
-        ArrowError::IoError(_, source) if source.kind() == std::io::ErrorKind::UnexpectedEof => Error::CutShort { line },
+        ArrowError::IoError(_, source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Error::CutShort { line }
+        }
         ArrowError::NotYetImplemented(_) => Error::Unsupported { what: "this form of Parquet or Arrow" },
         _ => Error::Damaged { line },
     }

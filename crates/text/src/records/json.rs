@@ -154,14 +154,15 @@ fn lone_surrogates(text: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = memchr(b'\\', &bytes[from..]).map(|at| from + at) {
-        from = at + match unit(bytes, at) {
-            Some(0xD800..=0xDBFF) if matches!(unit(bytes, at + 6), Some(0xDC00..=0xDFFF)) => 12,
-            Some(0xD800..=0xDFFF) => {
-                found.push(at);
-                6
-            }
-            _ => 2, // the escape and what is escaped, which may be a backslash
-        };
+        from = at
+            + match unit(bytes, at) {
+                Some(0xD800..=0xDBFF) if matches!(unit(bytes, at + 6), Some(0xDC00..=0xDFFF)) => 12,
+                Some(0xD800..=0xDFFF) => {
+                    found.push(at);
+                    6
+                }
+                _ => 2, // the escape and what is escaped, which may be a backslash
+            };
         if from > bytes.len() {
             break;
         }
@@ -205,9 +206,8 @@ pub(super) fn has_bidi_control(members: &Map<String, Value>) -> bool {
 /// U+202A to U+202E and U+2066 to U+2069 all begin with the byte E2, which English text rarely has.
 fn is_bidi(text: &str) -> bool {
     let bytes = text.as_bytes();
-    memchr_iter(0xE2, bytes).any(|at| {
-        matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xAA..=0xAE] | [0x81, 0xA6..=0xA9]))
-    })
+    memchr_iter(0xE2, bytes)
+        .any(|at| matches!(bytes.get(at + 1..at + 3), Some([0x80, 0xAA..=0xAE] | [0x81, 0xA6..=0xA9])))
 }
 
 #[cfg(test)]
@@ -229,9 +229,15 @@ mod tests {
 
     #[test]
     fn halves_of_pairs_become_one_character_each() {
-        assert_eq!(text(br#"{"text":"a\ud800b\udc00\uD83D\uDE00"}"#), ("a\u{FFFD}b\u{FFFD}😀".into(), vec![Problem::LoneSurrogate]));
+        assert_eq!(
+            text(br#"{"text":"a\ud800b\udc00\uD83D\uDE00"}"#),
+            ("a\u{FFFD}b\u{FFFD}😀".into(), vec![Problem::LoneSurrogate])
+        );
         assert_eq!(text(br#"{"text":"a\\ud800"}"#), ("a\\ud800".into(), vec![]));
-        assert_eq!(text(br#"{"text":"\ud800\ud800\udc00"}"#), ("\u{FFFD}\u{10000}".into(), vec![Problem::LoneSurrogate]));
+        assert_eq!(
+            text(br#"{"text":"\ud800\ud800\udc00"}"#),
+            ("\u{FFFD}\u{10000}".into(), vec![Problem::LoneSurrogate])
+        );
         let error = read(br#"{"text":"ab\ud800"}"#, false).0.err().unwrap();
         assert_eq!(error.to_string(), "line 3, byte 11: half of a surrogate pair");
         let error = read(br#"{"text":"ab\ud800"#, true).0.err().unwrap();

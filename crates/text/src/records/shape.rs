@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn shape_names_agree_between_display_and_serde() {
-        for shape in [Shape::Messages, Shape::PromptCompletion, Shape::Alpaca, Shape::ShareGpt, Shape::Text, Shape::Fields] {
+        for shape in
+            [Shape::Messages, Shape::PromptCompletion, Shape::Alpaca, Shape::ShareGpt, Shape::Text, Shape::Fields]
+        {
             assert_eq!(serde_json::json!(shape), serde_json::json!(shape.to_string()));
         }
     }

@@ -161,8 +161,7 @@ impl<'a> Source<'a> {
             }
             Origin::Stream(stream) => (None, stream),
         };
-        let watched =
-            Watched { inner: stream, count: Arc::clone(&self.read_bytes), listener: self.listener.clone() };
+        let watched = Watched { inner: stream, count: Arc::clone(&self.read_bytes), listener: self.listener.clone() };
         let (mut head, mut reader) = peek(watched);
         let wrapping = wrapping(&head);
         if wrapping != Wrapping::None {

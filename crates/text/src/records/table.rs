@@ -11,7 +11,7 @@ use std::io::BufRead;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr2, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::{Map, Value};
 
 use super::LINE_LIMIT_BYTES;
@@ -130,11 +130,19 @@ impl Table {
                 break;
             }
         }
-        if any {
-            row.open_quote = state == State::Quoted;
-            rows.ends.push(rows.bytes.len());
-            row.fields.end = rows.ends.len();
-            rows.rows.push((line, over.map_or(Ok(row), Err)));
+        match over {
+            Some(fault) => {
+                rows.bytes.truncate(row.start);
+                rows.ends.truncate(row.fields.start);
+                rows.rows.push((line, Err(fault)));
+            }
+            None if any => {
+                row.open_quote = state == State::Quoted;
+                rows.ends.push(rows.bytes.len());
+                row.fields.end = rows.ends.len();
+                rows.rows.push((line, Ok(row)));
+            }
+            None => {}
         }
         if let Some(fault) = failed {
             rows.rows.push((self.breaks + 1, Err(fault)));
@@ -351,10 +359,7 @@ mod tests {
     fn quotation_marks_out_of_place_lose_nothing() {
         assert_eq!(
             rows(b"a,b\n\"x\"y,z\n\"open,\nto the end", true),
-            [
-                r#"2 {"a":"xy","b":"z"} stray-quote"#,
-                r#"3 {"a":"open,\nto the end"} open-quote ragged-row"#,
-            ]
+            [r#"2 {"a":"xy","b":"z"} stray-quote"#, r#"3 {"a":"open,\nto the end"} open-quote ragged-row"#,]
         );
         assert_eq!(rows(b"a\n\"x\"y", false), ["2 ! line 2: text stands behind a closing quotation mark"]);
         assert_eq!(rows(b"a\n\"x", false), ["2 ! line 2: a quotation mark is not closed"]);

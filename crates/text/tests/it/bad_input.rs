@@ -35,7 +35,8 @@ fn peak_mib() -> usize {
 #[test]
 fn a_gigabyte_on_one_line_is_passed_over_in_bounded_memory() {
     let before = peak_mib();
-    let long = BEFORE.chain(&b"{\"text\":\""[..]).chain(std::io::repeat(b'a').take(1 << 30)).chain(&b"\"}"[..]).chain(AFTER);
+    let long =
+        BEFORE.chain(&b"{\"text\":\""[..]).chain(std::io::repeat(b'a').take(1 << 30)).chain(&b"\"}"[..]).chain(AFTER);
     let (records, findings) = mended(Source::from_reader(long, ""));
     assert_eq!(texts(&records), ["before", "after"]);
     assert_eq!(findings, [(String::new(), 2, Problem::TooLong)]);
@@ -149,13 +150,17 @@ fn a_little_that_expands_to_much_is_read_in_bounded_memory() {
         findings.append(&mut batch.findings);
     }
     assert_eq!(records, 1 + times * (1 << 15));
-    assert_eq!(findings.iter().map(|finding| (finding.line, finding.problem)).collect::<Vec<_>>(), [(2, Problem::TooLong)]);
+    assert_eq!(
+        findings.iter().map(|finding| (finding.line, finding.problem)).collect::<Vec<_>>(),
+        [(2, Problem::TooLong)]
+    );
     assert!(peak_mib() < before + 200, "{} MiB, {before} before", peak_mib());
 }
 
 #[test]
 fn compressed_input_that_is_cut_short_gives_what_it_holds() {
-    let lines: String = (0..20_000).map(|n| format!("{{\"text\":\"record {n} of many {}\"}}\n", n * n % 7919)).collect();
+    let lines: String =
+        (0..20_000).map(|n| format!("{{\"text\":\"record {n} of many {}\"}}\n", n * n % 7919)).collect();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(lines.as_bytes()).unwrap();
     let gzip = gzip.finish().unwrap();

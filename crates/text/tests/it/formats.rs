@@ -127,11 +127,9 @@ fn a_listener_hears_every_stored_byte_once() {
 
 #[test]
 fn what_is_no_format_of_records_is_named() {
-    for (input, what) in [
-        (&b"PK\x03\x04rest"[..], "a zip archive"),
-        (b"\xFF\xFE{\0\"\0", "UTF-16"),
-        (b"%PDF-1.7", "PDF"),
-    ] {
+    for (input, what) in
+        [(&b"PK\x03\x04rest"[..], "a zip archive"), (b"\xFF\xFE{\0\"\0", "UTF-16"), (b"%PDF-1.7", "PDF")]
+    {
         let error = read_from(input, &Columns::default()).err().unwrap();
         assert_eq!(error.to_string(), format!("{what} is not read"));
         let (records, findings) = mended(Source::from_reader(input, ""));
