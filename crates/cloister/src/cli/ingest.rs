@@ -34,6 +34,7 @@ use crate::progress::Unit;
 
 const ALGORITHM: &str = "RFC 6962 (SHA-256) over HMAC-SHA256 of each record of records.jsonl";
 const KEY: &str = "private/commitment.key";
+const OUTPUTS: [&str; 5] = ["records.jsonl", "decisions.jsonl", "dataset.json", "quality.html", KEY];
 /// Places that evidence names of a code.
 const FIRST_PLACES: usize = 20;
 
@@ -198,6 +199,7 @@ impl Args {
         let inputs = self.files.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>, _>>()?;
         let evaluation = self.evaluation.as_deref().map(Input::open).transpose()?;
         self.one_stdin()?;
+        self.inputs_stay(out)?;
         let key = match &self.key {
             Some(path) => read_key(path)?,
             None => fresh_key()?,
@@ -236,6 +238,23 @@ impl Args {
         }
         console.document(verdict, fields)?;
         Ok(exit)
+    }
+
+    /// What is read must not be replaced, not even with --force.
+    fn inputs_stay(&self, out: &Path) -> anyhow::Result<()> {
+        let real = |path: &Path| path.canonicalize().ok();
+        let read: Vec<PathBuf> = self.files.iter().chain(&self.evaluation).filter_map(|path| real(path)).collect();
+        let written = OUTPUTS.iter().map(|name| out.join(name)).chain(self.quarantine.clone());
+        let names: Vec<PathBuf> = written.collect();
+        if let Some(path) = names.iter().find(|path| real(path).is_some_and(|path| read.contains(&path))) {
+            let message = format!("`{}` is read and would be replaced", path.display());
+            return Err(Usage::new(message, "choose another --out or --quarantine").into());
+        }
+        if let Some(path) = self.quarantine.as_ref().filter(|path| names[..OUTPUTS.len()].contains(path)) {
+            let message = format!("`{}` is a file of the dataset", path.display());
+            return Err(Usage::new(message, "choose another --quarantine").into());
+        }
+        Ok(())
     }
 
     fn one_stdin(&self) -> anyhow::Result<()> {

@@ -22,6 +22,8 @@ use crate::parallel;
 use crate::progress::Progress;
 
 const CHUNK_RECORDS: usize = 512;
+/// Long records make a chunk of fewer.
+const CHUNK_BYTES: usize = 32 << 20;
 
 /// What to take in, and how to look at it.
 pub struct Request<'a> {
@@ -129,6 +131,7 @@ pub fn ingest(
         detector: request.detector,
         key: &commitments,
         chunk: Vec::new(),
+        chunk_bytes: 0,
         assessment: Assessment::default(),
         unreadable: BTreeMap::new(),
         root: MerkleRoot::default(),
@@ -140,9 +143,9 @@ pub fn ingest(
             digest.update(bytes);
             progress.advance(bytes.len() as u64);
         };
-        input.lines(request.columns, &mut shape, seen, |line, _, record| {
+        input.lines(request.columns, &mut shape, seen, |line, content, record| {
             taken.count(record.is_ok());
-            first.add(RecordAt { file, line }, record);
+            first.add(RecordAt { file, line }, content.len(), record);
             Ok(())
         })?;
         files.push(taken);
@@ -236,21 +239,24 @@ struct FirstReading<'a> {
     detector: &'a Detector,
     key: &'a RecordKey,
     chunk: Vec<(RecordAt, Result<Record, Unreadable>)>,
+    chunk_bytes: usize,
     assessment: Assessment,
     unreadable: BTreeMap<&'static str, usize>,
     root: MerkleRoot,
 }
 
 impl FirstReading<'_> {
-    fn add(&mut self, at: RecordAt, record: Result<Record, Unreadable>) {
+    fn add(&mut self, at: RecordAt, bytes: usize, record: Result<Record, Unreadable>) {
         self.chunk.push((at, record));
-        if self.chunk.len() == CHUNK_RECORDS {
+        self.chunk_bytes += bytes;
+        if self.chunk.len() >= CHUNK_RECORDS || self.chunk_bytes >= CHUNK_BYTES {
             self.look();
         }
     }
 
     fn look(&mut self) {
         let chunk = std::mem::take(&mut self.chunk);
+        self.chunk_bytes = 0;
         let looked = parallel::map(&chunk, |(at, record)| -> (Features, Option<Hash>) {
             match record {
                 Ok(record) => {

@@ -171,7 +171,8 @@ fn evaluation_records_and_several_files() {
     let args = ["ingest", "a.jsonl", "b.jsonl", "--out", "set", "--evaluation", "e.jsonl", "--name", "both", "--json"];
     let said = place.run(args).exits(3).document();
     assert_eq!(said["name"], "both");
-    assert_eq!(said["files"][1], json!({"name": "b.jsonl", "bytes": 80, "records": 1, "unreadable": 1}));
+    let bytes = fs::metadata(place.path("b.jsonl")).unwrap().len();
+    assert_eq!(said["files"][1], json!({"name": "b.jsonl", "bytes": bytes, "records": 1, "unreadable": 1}));
     let reasons = said["quality"]["reasons"].as_array().unwrap();
     let exact = reasons.iter().find(|reason| reason["code"] == "evaluation-exact").unwrap();
     assert_eq!((&exact["records"], &exact["first"]), (&json!(1), &json!(["b.jsonl:1"])));
@@ -219,6 +220,12 @@ fn inputs_that_cannot_be_taken_in_are_refused_and_leave_nothing() {
         assert!(ran.stderr.contains(said), "{file}: {}", ran.stderr);
         assert!(!place.path("set/dataset.json").exists() && !place.path("set/records.jsonl").exists());
     }
+    place.file("data/records.jsonl", text("a good record") + "\n");
+    for more in [&["--out", "data"][..], &["--out", "set", "--quarantine", "data/records.jsonl"]] {
+        let ran = place.run([&["ingest", "data/records.jsonl", "--force"], more].concat()).exits(2);
+        assert!(ran.stderr.contains("is read and would be replaced"), "{}", ran.stderr);
+    }
+    assert!(fs::read_to_string(place.path("data/records.jsonl")).unwrap().contains("a good record"));
     assert!(place.run(["ingest", "-", "-", "--out", "set"]).exits(2).stderr.contains("stdin can be read only once"));
     assert!(place.leftovers().is_empty());
 }

@@ -182,16 +182,17 @@ impl Assessment {
             *languages.entry(name).or_default() += 1;
         }
         let chars: u64 = records().map(|record| record.chars).sum();
-        let spans: Option<usize> = records().map(|record| record.spans.map(|(spans, _)| spans)).sum();
+        let looked: Option<(usize, u64)> = records().try_fold((0, 0), |(spans, chars), record| {
+            record.personal.map(|found| (spans + found.spans, chars + found.chars))
+        });
+        let looked = looked.filter(|(_, chars)| *chars > 0);
         QualitySummary {
             records: self.records.len(),
             chars,
             words: Lengths::of(records().map(|record| record.words).filter(|words| *words > 0).collect()),
             languages,
-            spans: spans.filter(|_| records().next().is_some()),
-            spans_per_1000_chars: spans
-                .map(|spans| spans as f64 * 1000.0 / chars as f64)
-                .filter(|share| share.is_finite()),
+            spans: looked.map(|(spans, _)| spans),
+            spans_per_1000_chars: looked.map(|(spans, chars)| spans as f64 * 1000.0 / chars as f64),
             repeated_lines: self.repeats.repeated(self.repeated_from(analyst)),
             evaluation_records: analyst.evaluation.len(),
             ..QualitySummary::default()
@@ -222,7 +223,8 @@ impl Usual<'_> {
         let outlier =
             |is: fn(u32, Lengths) -> bool| record.words > 0 && self.lengths.is_some_and(|l| is(record.words, l));
         let repeated = self.repeats.repeated_chars(&record.segments, self.repeated_from);
-        let (spans, credentials) = record.spans.unwrap_or_default();
+        let personal = record.personal.unwrap_or_default();
+        let density = personal.spans as f64 * 1000.0;
         let chars = record.chars as f64;
         let checks = [
             (Code::Empty, record.words == 0),
@@ -236,10 +238,10 @@ impl Usual<'_> {
             (Code::OtherLanguage, record.language.is_some_and(|name| !self.languages.contains(&name))),
             (Code::Boilerplate, repeated > 0 && repeated as f64 >= self.options.boilerplate * chars),
             (Code::ToxicWords, record.toxic > 0),
-            (Code::Credential, credentials > 0),
+            (Code::Credential, personal.credentials > 0),
             (
                 Code::DensePersonalData,
-                spans >= self.options.dense_spans && spans as f64 * 1000.0 > self.options.dense * chars,
+                personal.spans >= self.options.dense_spans && density > self.options.dense * personal.chars as f64,
             ),
         ];
         checks.into_iter().filter(|(_, is)| *is).for_each(|(code, _)| note(code));
@@ -398,6 +400,35 @@ mod tests {
         assert_eq!(quality.verdicts[31].decision, Decision::Reject);
         assert_eq!(quality.summary.spans, None, "nobody looked");
         assert_eq!(quality.summary.repeated_lines, 1);
+    }
+
+    #[test]
+    fn what_is_the_same_by_design_makes_no_two_records_alike() {
+        let system =
+            "You are the friendly assistant of a water company, answer in two sentences and never in verse, please.";
+        let chat = |user: &str, answer: &str| {
+            let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+            let turns = [turn("system", system), turn("user", user), turn("assistant", answer)];
+            serde_json::json!({"messages": turns}).to_string()
+        };
+        let call = |city: &str| {
+            let call =
+                serde_json::json!({"function": {"name": "weather", "arguments": format!("{{\"city\":\"{city}\"}}")}});
+            let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+            let calls = serde_json::json!({"role": "assistant", "content": null, "tool_calls": [call]});
+            let turns =
+                [turn("user", "How is the weather?"), turn("assistant", "Shall I look?"), turn("user", "Do"), calls];
+            serde_json::json!({"messages": turns}).to_string()
+        };
+        let things =
+            ["pumps", "bills", "taps", "wells", "drains", "meters", "leaks", "hoses", "valves", "tanks", "pipes"];
+        let lines: Vec<String> =
+            things.iter().map(|thing| chat(&format!("What about {thing}?"), &format!("We mend {thing}."))).collect();
+        assert_eq!(reasons(&assess(&QualityOptions::default(), &lines, &[lines[0].replace("pumps", "roofs")])), []);
+        // Calls of a tool without a word of text: another city is another record, the same city the same.
+        let calls = [call("Oslo"), call("Bergen"), call("Oslo")];
+        let found = reasons(&assess(&QualityOptions::default(), &calls, &[]));
+        assert_eq!(found, [(2, "near-duplicate", Some(1)), (3, "exact-duplicate", Some(1))]);
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub struct Features {
     pub(super) language: Option<&'static str>,
     pub(super) faults: Faults,
     pub(super) toxic: usize,
-    /// Spans of personal data and credentials; `None` if nobody looked.
-    pub(super) spans: Option<(usize, usize)>,
+    /// `None` if nobody looked.
+    pub(super) personal: Option<Personal>,
 }
 
 impl Features {
@@ -67,7 +67,7 @@ impl Features {
             language: None,
             faults: Faults::default(),
             toxic: 0,
-            spans: None,
+            personal: None,
         }
     }
 }
@@ -86,53 +86,50 @@ impl Analyst {
     /// Learns an evaluation record, before the first record is looked at.
     pub fn learn_evaluation(&mut self, record: &Record, at: RecordAt) {
         let body = record.body();
-        let parts = Parts::of(&body);
-        self.passages.learn(&parts.words_beside_instructions());
-        let fingerprint = Fingerprint::of(&parts.words(), self.options.near_words);
-        self.evaluation.push(Known { at, digest: self.digest(&parts), fingerprint });
+        let content = Content::of(&body, record);
+        let said = content.words(Beside::Instructions);
+        self.passages.learn(&said);
+        let fingerprint = Fingerprint::of(&said, self.options.near_words);
+        self.evaluation.push(Known { at, digest: self.digest(&content), fingerprint });
     }
 
     /// Looks at a record; for its personal data too, if there is a detector.
     pub fn look(&self, record: &Record, at: RecordAt, detector: Option<&Detector>) -> Features {
         let body = record.body();
-        let parts = Parts::of(&body);
-        let words = parts.words();
-        let passages = match self.passages.is_empty() {
-            true => Vec::new(),
-            false => self.passages.shared(&parts.words_beside_instructions()),
-        };
-        let text = parts.text();
+        let content = Content::of(&body, record);
+        let words = content.words(Beside::Nothing);
+        // Instructions to the model are the same in many records by design: they make no two records alike.
+        let said = content.words(Beside::Instructions);
+        let text = content.text(Beside::Nothing);
         Features {
             at,
             unreadable: false,
-            digest: self.digest(&parts),
-            answered: parts.answer.filter(|_| parts.asks_something()).map(|answer| Answered {
-                prompt: self.tag(b"prompt\0", &parts.asked),
+            digest: self.digest(&content),
+            answered: content.answer.filter(|_| content.asks_something()).map(|answer| Answered {
+                prompt: self.tag(b"prompt\0", &content.asked),
                 answer: self.tag(b"answer\0", &[(Role::Assistant, answer)]),
             }),
-            label: parts.answer.and_then(|answer| label(answer, super::words::words(answer).len())),
-            fingerprint: Fingerprint::of(&words, self.options.near_words),
-            segments: segments(&text),
-            passages,
+            label: content.answer.and_then(|answer| label(answer, super::words::words(answer).len())),
+            fingerprint: Fingerprint::of(&said, self.options.near_words),
+            segments: segments(&content.text(Beside::Instructions)),
+            passages: self.passages.shared(&said),
             words: words.len().min(u32::MAX as usize) as u32,
             chars: text.chars().count() as u64,
             language: language::language(&text),
             faults: faults(&text),
             toxic: self.toxic.count(&words),
-            spans: detector.map(|detector| spans(record, detector)),
+            personal: detector.map(|detector| Personal::of(record, detector)),
         }
     }
 
-    fn digest(&self, parts: &Parts<'_>) -> Digest {
-        let mut all = parts.asked.clone();
-        all.extend(parts.answer.map(|answer| (Role::Assistant, answer)));
-        self.tag(b"text\0", &all)
+    fn digest(&self, content: &Content<'_>) -> Digest {
+        self.tag(b"text\0", &content.all().collect::<Vec<_>>())
     }
 
-    /// A keyed digest of what parts say, with who says it.
-    fn tag(&self, purpose: &[u8], parts: &[(Role, &str)]) -> Digest {
+    /// A keyed digest of what is said, with who says it.
+    fn tag(&self, purpose: &[u8], said: &[(Role, &str)]) -> Digest {
         let mut bytes = Vec::new();
-        for (role, text) in parts {
+        for (role, text) in said {
             let text = folded(text);
             bytes.push(*role as u8);
             bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -144,51 +141,80 @@ impl Analyst {
     }
 }
 
-/// Spans of personal data, credentials among them, in all texts of a record.
-fn spans(record: &Record, detector: &Detector) -> (usize, usize) {
-    let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
-    let found = detector.detect_document(&texts);
-    let credentials = found.iter().flatten().filter(|span| span.label == Label::CREDENTIAL).count();
-    (found.iter().map(Vec::len).sum(), credentials)
+/// What the detector found in all texts of a record.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Personal {
+    /// Spans of personal data, credentials among them.
+    pub(super) spans: usize,
+    /// Passwords, keys and tokens.
+    pub(super) credentials: usize,
+    /// Characters that were searched.
+    pub(super) chars: u64,
 }
 
-/// What a record says, in order: all turns before the last of the assistant, and that.
-struct Parts<'a> {
+impl Personal {
+    fn of(record: &Record, detector: &Detector) -> Self {
+        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        let found = detector.detect_document(&texts);
+        Self {
+            spans: found.iter().map(Vec::len).sum(),
+            credentials: found.iter().flatten().filter(|span| span.label == Label::CREDENTIAL).count(),
+            chars: texts.iter().map(|text| text.chars().count() as u64).sum(),
+        }
+    }
+}
+
+/// What a record says, in order: all turns but the last of the assistant, then that. Where a turn has no text, as one that only
+/// calls a tool, what else stands in the record tells it from others.
+struct Content<'a> {
     asked: Vec<(Role, &'a str)>,
     answer: Option<&'a str>,
+    more: Vec<&'a str>,
 }
 
-impl<'a> Parts<'a> {
-    fn of(body: &'a Body) -> Self {
-        match body {
-            Body::Text(text) => Self { asked: vec![(Role::User, text)], answer: None },
-            Body::Completion { prompt, completion } => {
-                Self { asked: vec![(Role::User, prompt)], answer: Some(completion) }
-            }
+/// What is left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    Instructions,
+}
+
+impl<'a> Content<'a> {
+    fn of(body: &'a Body, record: &'a Record) -> Self {
+        let (asked, answer) = match body {
+            Body::Text(text) => (vec![(Role::User, text.as_str())], None),
+            Body::Completion { prompt, completion } => (vec![(Role::User, prompt.as_str())], Some(completion.as_str())),
             Body::Chat(turns) => {
                 let mut asked: Vec<(Role, &str)> = turns.iter().map(|turn| (turn.role, turn.text.as_str())).collect();
                 let last = asked.iter().rposition(|(role, _)| *role == Role::Assistant);
                 let answer = last.map(|last| asked.remove(last).1);
-                Self { asked, answer }
+                (asked, answer)
             }
-        }
+        };
+        let wordless = |role: &Role, text: &str| *role == Role::Assistant && text.trim().is_empty();
+        let only_calls = asked.iter().any(|(role, text)| wordless(role, text))
+            || answer.is_some_and(|answer| answer.trim().is_empty());
+        let more = if only_calls { record.fields().map(|(_, text)| text).collect() } else { Vec::new() };
+        // An answer without words is told by the rest of the record, and is no answer to compare.
+        Self { asked, answer: answer.filter(|answer| !answer.trim().is_empty()), more }
     }
 
-    fn texts(&self) -> impl Iterator<Item = &'a str> {
-        self.asked.iter().map(|(_, text)| *text).chain(self.answer)
+    fn all(&self) -> impl Iterator<Item = (Role, &'a str)> {
+        let answer = self.answer.map(|answer| (Role::Assistant, answer));
+        self.asked.iter().copied().chain(answer).chain(self.more.iter().map(|text| (Role::Tool, *text)))
     }
 
-    fn text(&self) -> String {
-        self.texts().collect::<Vec<_>>().join("\n")
+    fn texts(&self, beside: Beside) -> impl Iterator<Item = &'a str> {
+        let kept = move |(role, _): &(Role, &str)| beside == Beside::Nothing || *role != Role::System;
+        self.all().filter(kept).map(|(_, text)| text)
     }
 
-    fn words(&self) -> Vec<u64> {
-        self.texts().flat_map(words).collect()
+    fn text(&self, beside: Beside) -> String {
+        self.texts(beside).collect::<Vec<_>>().join("\n")
     }
 
-    fn words_beside_instructions(&self) -> Vec<u64> {
-        let asked = self.asked.iter().filter(|(role, _)| *role != Role::System).map(|(_, text)| *text);
-        asked.chain(self.answer).flat_map(words).collect()
+    fn words(&self, beside: Beside) -> Vec<u64> {
+        self.texts(beside).flat_map(words).collect()
     }
 
     /// Whether there is a question, so that two answers to it can contradict each other.

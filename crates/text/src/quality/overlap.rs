@@ -14,7 +14,7 @@ pub(super) const PASSAGE_WORDS: usize = 13;
 /// A passage in more training records than this is a formula.
 const FORMULA_RECORDS: u32 = 10;
 /// Passages that are remembered of one training record.
-const KEPT_PER_RECORD: usize = 16;
+const KEPT_PER_RECORD: usize = 1024;
 
 /// The passages of the evaluation records.
 #[derive(Default)]
@@ -32,27 +32,16 @@ impl Passages {
         }
     }
 
-    /// Whether nothing was learnt.
-    pub(super) fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
     /// The known passages of a training record, each once, the first few.
     pub(super) fn shared(&self, words: &[u64]) -> Vec<u32> {
-        let mut shared = Vec::new();
+        let mut shared: Vec<u32> = Vec::new();
         if self.known.is_empty() {
             return shared;
         }
-        for passage in words.windows(PASSAGE_WORDS) {
-            if let Some(place) = self.known.get(&joined(passage))
-                && !shared.contains(place)
-            {
-                shared.push(*place);
-                if shared.len() == KEPT_PER_RECORD {
-                    break;
-                }
-            }
-        }
+        let places = words.windows(PASSAGE_WORDS).filter_map(|passage| self.known.get(&joined(passage)));
+        shared.extend(places.take(KEPT_PER_RECORD));
+        shared.sort_unstable();
+        shared.dedup();
         shared
     }
 
