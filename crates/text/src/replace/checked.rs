@@ -6,24 +6,10 @@
 //! date of birth, costs more draws.
 
 use super::draw::{Draw, same_form};
-use crate::detect::{Label, checksum};
+use crate::detect::Label;
 
 /// Draws of the form with one free character at the end, then with two, then with three.
 const DRAWS: [(usize, usize); 3] = [(1, 1200), (2, 60), (3, 4)];
-
-/// Whether a value of this kind passes the checks of its kind; `None` where the kind has none.
-pub(super) fn is_valid(label: Label, value: &str) -> Option<bool> {
-    let digits = || -> Vec<u8> { value.bytes().filter(u8::is_ascii_digit).map(|b| b - b'0').collect() };
-    match label {
-        Label::CREDIT_CARD => Some(checksum::luhn(&digits())),
-        Label::IBAN_CODE => {
-            let compact: Vec<u8> =
-                value.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_uppercase()).collect();
-            Some(checksum::iban(&compact))
-        }
-        _ => None,
-    }
-}
 
 /// A value of the same form that `valid` accepts; of the same form alone where there is no rule or nothing fits.
 pub(super) fn identifier(draw: &mut Draw, label: Label, value: &str, valid: impl Fn(&str) -> Option<bool>) -> String {
@@ -176,7 +162,7 @@ mod tests {
             let (month, day) = (d[2] * 10 + d[3], d[4] * 10 + d[5]);
             let luhn: Vec<u8> = d.iter().map(|d| *d as u8).collect();
             let form = (1..=12).contains(&month) && (1..=31).contains(&day) && d[10] < 2 && d[11] > 7;
-            Some(form && checksum::luhn(&luhn))
+            Some(form && crate::detect::checksum::luhn(&luhn))
         });
     }
 

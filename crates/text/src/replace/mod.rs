@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::detect::{Label, Span};
+use crate::detect::{Label, Span, is_valid};
 use dates::Outcome;
 use draw::{Ring, Table};
 use surrogate::canonical;
@@ -348,7 +348,7 @@ impl Replacer {
 
     fn encrypted_in_form(&self, ring: &Ring<'_>, label: Label, value: &str) -> Outcome {
         let tweak = [label.0, ring.scope().0, ring.scope().1];
-        match self.cipher.encrypt(&tweak, value, |value| checked::is_valid(label, value)) {
+        match self.cipher.encrypt(&tweak, value, |value| is_valid(label, value)) {
             Some(new) => Outcome::New(new),
             None => Outcome::Unreadable,
         }

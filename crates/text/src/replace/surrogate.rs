@@ -5,7 +5,7 @@
 
 use super::draw::{Draw, Ring, folded, same_form};
 use super::{checked, crypto, network, numbers, organisation, person, phone, place};
-use crate::detect::{Label, Span};
+use crate::detect::{Label, Span, is_valid};
 
 /// Attempts before a value is redacted because every surrogate is taken.
 const ATTEMPTS: u32 = 2000;
@@ -54,7 +54,7 @@ fn drawn(ring: &Ring<'_>, draw: &mut Draw, span: &Span, value: &str) -> String {
         "CREDENTIAL" => network::credential(draw, value, span.kind),
         "LOCATION" => place::address(draw, value),
         "NRP" => same_form(draw, value),
-        _ => checked::identifier(draw, label, value, |value| checked::is_valid(label, value)),
+        _ => checked::identifier(draw, label, value, |value| is_valid(label, value)),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use cloister_text::{
     Columns, Error, Label, Originals, Policy, Profile, ReplaceContext, Replacer, Scope, Sealer, Span, SurrogateKey,
-    protect, read_from,
+    is_valid, protect, read_from,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -317,6 +317,32 @@ fn vectors_no_surrogate_is_an_original() {
         }
         assert!(changed > distinct, "{name}: {changed}");
     }
+}
+
+/// Every identifier of the recognisers' cases that is valid gets a surrogate that is.
+#[test]
+fn vectors_surrogates_pass_the_checks_of_their_kind() {
+    let Some(rows) = rows("presidio_cases_dev.jsonl") else { return };
+    let (mut checked, mut wrong) = (BTreeMap::<Label, usize>::new(), Vec::new());
+    for row in rows.iter().filter(|row| row["kind"] == "analyze") {
+        let (text, spans) = labelled(row);
+        for span in spans {
+            let value = &text[span.start..span.end];
+            if is_valid(span.label, value) != Some(true) {
+                continue;
+            }
+            *checked.entry(span.label).or_default() += 1;
+            for seed in 0..4 {
+                let replacer = Replacer::new(key(seed), Profile::Surrogate, Scope::Dataset);
+                let new = of(&replacer, "s", span.label, value);
+                if is_valid(span.label, &new) != Some(true) || new == value {
+                    wrong.push(format!("{}: {value:?} became {new:?}", span.label));
+                }
+            }
+        }
+    }
+    eprintln!("{checked:?}");
+    assert!(checked.len() > 25 && wrong.is_empty(), "{} kinds, {wrong:#?}", checked.len());
 }
 
 /// Protected and scanned again: nothing of what was replaced is left, under every profile.
