@@ -15,9 +15,9 @@ mod crypto;
 mod cue;
 pub mod date;
 mod document;
+mod edge;
 mod ident;
 mod label;
-mod edge;
 pub(crate) mod names;
 mod nested;
 mod network;
@@ -97,7 +97,14 @@ impl DetectorOptions {
 
 impl Default for DetectorOptions {
     fn default() -> Self {
-        Self { threshold: 0.5, thresholds: BTreeMap::new(), labels: None, locales: None, tagger: true, recall: Self::RECALL }
+        Self {
+            threshold: 0.5,
+            thresholds: BTreeMap::new(),
+            labels: None,
+            locales: None,
+            tagger: true,
+            recall: Self::RECALL,
+        }
     }
 }
 

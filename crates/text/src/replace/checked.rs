@@ -17,7 +17,8 @@ pub(super) fn identifier(draw: &mut Draw, label: Label, value: &str, valid: impl
     for head in heads {
         let form = |draw: &mut Draw| headed(&same_form(draw, value), head);
         let first = form(draw);
-        if valid(&first).is_none() {
+        // Some rules only confirm: a form that they are silent about is good enough for an original that they do not confirm.
+        if valid(&first).is_none() && valid(value) != Some(true) {
             return first;
         }
         for (free, draws) in DRAWS {

@@ -2,10 +2,10 @@
 
 use cloister_text::Label;
 
-use crate::detector;
+use crate::rules;
 
 fn places(text: &str) -> Vec<&str> {
-    let spans = detector().detect(text);
+    let spans = rules().detect(text);
     spans.iter().filter(|span| span.label == Label::LOCATION).map(|span| &text[span.start..span.end]).collect()
 }
 

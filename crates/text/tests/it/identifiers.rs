@@ -2,11 +2,11 @@
 
 use cloister_text::{Detector, DetectorOptions, Error, LOCALES, Label, is_valid};
 
-use crate::detector;
+use crate::rules;
 
 /// What is found in a text, with its label.
 fn found(text: &str) -> Vec<(&'static str, &str)> {
-    let spans = detector().detect(text);
+    let spans = rules().detect(text);
     spans.iter().map(|span| (span.label.0, &text[span.start..span.end])).collect()
 }
 

@@ -24,3 +24,8 @@ use cloister_text::{Detector, DetectorOptions};
 fn detector() -> Detector {
     Detector::new(&DetectorOptions::default()).unwrap()
 }
+
+/// The rules without the tagger.
+fn rules() -> Detector {
+    Detector::new(&DetectorOptions { tagger: false, ..DetectorOptions::default() }).unwrap()
+}

@@ -158,9 +158,10 @@ fn long_runs_take_linear_time() {
     }
 }
 
-/// Text in text in text: the time for ten times as much is at most eleven times as long.
+/// Text in text in text: ten times as much takes about ten times as long. Other tests run beside this one, so the limit is
+/// one that quadratic work, a hundredfold, passes and linear work does not.
 #[test]
-fn ten_times_the_text_takes_at_most_eleven_times_as_long() {
+fn ten_times_the_text_is_not_a_hundred_times_the_time() {
     let detector = detector();
     for piece in [
         "&amp;#64;ana&#64;corp.com ",
@@ -185,6 +186,6 @@ fn ten_times_the_text_takes_at_most_eleven_times_as_long() {
             eprintln!("{piece:?} {short:?} {long:?}");
         }
         // Both sizes lie beyond the processor's caches; the rest is for what the clock cannot tell apart.
-        assert!(long <= short * 11 + Duration::from_millis(50), "{piece:?}: {short:?}, then {long:?}");
+        assert!(long <= short * 25 + Duration::from_millis(50), "{piece:?}: {short:?}, then {long:?}");
     }
 }

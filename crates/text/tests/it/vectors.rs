@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use cloister_text::{Detector, Label, code_points, is_valid};
 use serde_json::Value;
 
-use crate::detector;
+use crate::{detector, rules};
 
 pub(crate) fn rows(name: &str) -> Option<Vec<Value>> {
     let vectors = std::env::var_os("CLOISTER_VECTORS")
@@ -181,7 +181,7 @@ fn vectors_presidio_synthetic() {
         ("URL", &["DOMAIN_NAME"], 0.95, 0.99),
         ("DATE_TIME", &["DATE_TIME"], 0.98, 0.50),
         ("AGE", &["AGE"], 0.98, 0.95),
-        ("LOCATION", &["STREET_ADDRESS", "GPE", "ZIP_CODE"], 0.95, 0.45),
+        ("LOCATION", &["STREET_ADDRESS", "GPE", "ZIP_CODE"], 0.87, 0.70),
     ] {
         let got = score(&detector, &rows, label, gold);
         assert!(got.precision() >= precision, "{label}: precision {:.3}", got.precision());
@@ -244,10 +244,13 @@ fn vectors_identifiers_in_prose() {
             Label::CREDENTIAL,
             Label::PERSON,
             Label::LOCATION,
+            Label::DATE_TIME,
+            Label::AGE,
+            Label::USERNAME,
         ];
         !elsewhere.contains(&label)
     };
-    let detector = detector();
+    let detector = rules();
     for (name, most) in [
         ("wikigold_train.jsonl", 0),
         ("uner_ewt_dev.jsonl", 0),

@@ -1,3 +1,4 @@
+//! Dates in every form that is read, and what only looks like one.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;

@@ -1,3 +1,4 @@
+//! Every rule finds a token of its form, and no near miss.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use crate::detect::{Detector, DetectorOptions, Label};
