@@ -26,7 +26,7 @@ flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-leve
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     -Cllvm-args=-sanitizer-coverage-trace-compares"
 # With --target, the flags are not those of build scripts.
-RUSTFLAGS=$(echo $flags) CARGO_TARGET_DIR=$out cargo build --quiet --locked --release --target "$host"
+RUSTFLAGS=$(echo $flags) CARGO_TARGET_DIR=$out cargo build --quiet --release --target "$host"
 built=$out/$host/release
 "$built/seeds" "$out/seeds"
 

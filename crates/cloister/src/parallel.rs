@@ -71,10 +71,10 @@ pub fn pipeline<T: Send, R: Send, E>(
                 loop {
                     let (number, item) = {
                         let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
-                        let Some(item) = (intake.1)() else { return };
-                        let number = intake.0;
-                        intake.0 += 1;
-                        (number, item)
+                        let (count, next) = &mut *intake;
+                        let Some(item) = next() else { return };
+                        *count += 1;
+                        (*count - 1, item)
                     };
                     if !line.has_room(number, 4 * threads as u64) {
                         return;

@@ -8,6 +8,7 @@ use super::config::whole;
 use super::console::Console;
 use super::hint::Usage;
 use super::training::{targets, use_threads};
+use crate::bench::scan::BenchError;
 use crate::bench::train::{Setting, run};
 use crate::bench::{accountant, scan};
 use crate::budget::number;
@@ -182,7 +183,11 @@ impl ScanArgs {
             (None, 1) => vec![1],
             (None, cores) => vec![1, cores],
         };
-        let outcome = scan::run(self.megabytes, &threads)?;
+        let outcome = scan::run(self.megabytes, &threads).map_err(|error| match error {
+            // So that the exit code is that of Ctrl-C.
+            BenchError::Stopped(error) => anyhow::Error::new(error),
+            error => error.into(),
+        })?;
         console.say(format_args!(
             "{} in {} records, {} pieces of personal data planted",
             human_bytes(outcome.bytes),

@@ -154,7 +154,10 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn read(bytes: &[u8]) -> (Vec<(usize, Result<String, &'static str>)>, usize) {
+    /// Line numbers with what stands there, or why not.
+    type Lines = Vec<(usize, Result<String, &'static str>)>;
+
+    fn read(bytes: &[u8]) -> (Lines, usize) {
         let input = Input { path: "-".into(), piped: Some(bytes.to_vec()) };
         let (mut found, mut seen) = (Vec::new(), 0);
         let each = |line, _: &[u8], record: Result<Record, Unreadable>| {

@@ -142,7 +142,7 @@ impl Scan<'_> {
         let names = Names::default();
         let (mut summary, mut tally, mut sequence) = (Summary::default(), Tally::default(), Sequence::default());
         let (mut advanced, mut first, mut refusal) = (0, None, None);
-        let work = |chunk: Chunk| Ok(self.chunk(chunk.read(&reading, &mut None)?, &names));
+        let work = |chunk: Chunk| chunk.read(&reading, &mut None).map(|batch| self.chunk(batch, &names));
         let next = || source.next_chunk();
         parallel::pipeline(
             self.threads,
@@ -245,8 +245,8 @@ impl Names {
                 if seen.len() < NAMES { seen.insert(hash) } else { !seen.contains(&hash) }
             });
         }
-        let is_personal = |name: &&str| detector.detect(name).iter().any(|span| span.label != Label::URL);
-        names.iter().filter(|name| is_personal(name)).count()
+        let is_personal = |name: &str| detector.detect(name).iter().any(|span| span.label != Label::URL);
+        names.into_iter().filter(|name| is_personal(name)).count()
     }
 }
 

@@ -221,6 +221,37 @@ fn a_refused_line_is_named_and_never_quoted() {
 }
 
 #[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_scanned() {
+    let place = Place::new();
+    let good = |id: &str| format!("{{\"id\":\"{id}\",\"text\":\"to {SECRET}\"}}\n");
+    place.file("in.jsonl", format!("{}{{\"id\":\"b\",\"text\":\"{SECRET}\n{}", good("a"), good("c")));
+    let ran = place.run(["scan", "in.jsonl", "--spans", "out.jsonl", "--json"]).exits(3);
+    let report = ran.document();
+    assert_eq!(
+        (&report["verdict"], &report["left_out"], &report["records"]),
+        (&json!("incomplete"), &json!(1), &json!(2))
+    );
+    assert_eq!((&report["findings"], &report["findings_at"]), (&json!({"not-json": 1}), &json!({"not-json": [2]})));
+    assert!(ran.stderr.contains("left out: not JSON (line 2)"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(SECRET) && !ran.stdout.contains(SECRET));
+    let out = std::fs::read_to_string(place.path("out.jsonl")).unwrap();
+    assert_eq!(out.lines().filter(|line| line.contains("EMAIL_ADDRESS")).count(), 2);
+}
+
+#[test]
+fn a_folder_of_several_formats_is_scanned_on_any_number_of_threads() {
+    let place = Place::new();
+    place.file("data/a.csv", format!("id,text\n1,to {SECRET}\n2,nothing\n"));
+    place.file("data/b.json", format!("[\n{{\"id\":\"3\",\"text\":\"to {SECRET}\"}}]"));
+    place.file("data/c.txt", "no records");
+    let scan = |threads: &str| place.run(["scan", "data", "--json", "--threads", threads]).exits(0).document();
+    let report = scan("1");
+    assert_eq!((&report["records"], &report["spans"]), (&json!(3), &json!(2)));
+    assert_eq!(report["findings_at"], json!({"other-file": ["c.txt:0"]}));
+    assert_eq!(report, scan("3"));
+}
+
+#[test]
 fn settings_come_from_flag_environment_project_and_user_in_that_order() {
     let place = Place::new();
     place.file("in.jsonl", format!("{{\"id\":\"a\",\"body\":\"{SECRET}\"}}\n"));

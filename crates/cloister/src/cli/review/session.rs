@@ -271,7 +271,7 @@ mod tests {
 
     fn review(lines: &str, sample: usize, answers: &str) -> (State, Ended, BTreeMap<String, Count>, String) {
         let dataset = cloister_text::read_from(lines.as_bytes(), &Columns::default()).unwrap();
-        let detector = Detector::new(&DetectorOptions::default()).unwrap();
+        let detector = Detector::new(&DetectorOptions { tagger: false, ..DetectorOptions::default() }).unwrap();
         let mut state = State::begin(Seal::fresh().unwrap(), dataset.records.len(), sample, 0.5);
         let sampled = state.sampled();
         let mut session = Session::new(&dataset, &detector, &sampled, false);
