@@ -35,23 +35,19 @@ const EXAMPLES: [Share; 10] = [
 ];
 
 /// What people may expect to be found, and is not.
-const NOT_SEARCHED: [&str; 15] = [
-    "dates of birth and all other dates; ages",
-    "towns, except in a postal address of US, UK, German or French form; regions, countries, coordinates",
-    "bare postcodes and ZIP codes, except UK postcodes beside a town or an address word",
+const NOT_SEARCHED: [&str; 11] = [
+    "ages and dates in words; weekdays and relative dates such as “last Monday”; years alone",
+    "coordinates",
+    "bare postcodes and ZIP codes, except in an address or beside a word for one",
     "PINs and door codes that no “PIN is” or “PIN:” announces",
-    "passports, driving licences, tax numbers; national identifiers other than the US social security number",
-    "bank accounts that are not written as IBAN",
-    "numbers of customers, contracts, policies and cases",
-    "numbers of patients, medical records and health insurance",
-    "number plates of vehicles, serial numbers of devices",
-    "user names and handles",
-    "companies, employers, schools and other organisations",
+    "national numbers without check digits, and bank accounts that are not IBAN, that no word announces",
+    "numbers of customers, contracts, policies and cases that no word for an account announces",
     "names of people in other scripts than the Latin one",
     "special categories: health, religion, ethnic origin, political opinions, trade unions, sex life, genetic and \
      biometric data",
     "criminal convictions",
     "descriptions that fit one person only: an office, a family, an event",
+    "pictures, sound, and text inside of them",
 ];
 
 const fn share(label: Label, found: u64, labelled: u64) -> Share {
@@ -167,21 +163,17 @@ mod tests {
     fn what_is_not_searched_for_is_not_found() {
         // One text for each line of the list, or more; a detector that learns to find one has to leave the list.
         let texts = [
-            "I was born on 12 March 1984, which is 1984-03-12, and I am 41 years old.",
-            "We live in Rotterdam now, at 51.9244, 4.4777, and came from Norway.",
+            "She is fifty-two and came last Monday, or in 1984.",
+            "The coordinates are 51.9244, 4.4777.",
             "Ours is 62704-1234, theirs 10115, and they wrote LS20 9FF.",
             "At the machine I type 4471, at the door 2580; PIN 4471.",
-            "My passport is X4820193B, the driving licence MORGA657054SM9IJ, the tax id 86 095 742.",
-            "Sort code 20-00-00, account 5577.",
-            "I am customer K-77120, policy PL/88/2291-B.",
-            "The patient file is MRN A00412, insured as W4471.",
-            "The plate of the car is HH-KL 4417.",
-            "On the forum I am called bluefin_77.",
-            "I work for the Northgate Brewery and went to Saltmarsh College.",
+            "Mine is X4820193B, hers 219345678; sort code 20-00-00, and 5577 after it.",
+            "I am customer K-77120, policy PL/88/2291-B, case 2024/771.",
             "请联系王小明先生。 يرجى الاتصال بمحمد عبد الله. Пишет Иван Петров. Γιώργος Παπαδόπουλος.",
             "She is diabetic, goes to the mosque and belongs to the union.",
             "He was convicted of theft.",
             "The only midwife of the island, mother of triplets.",
+            "The picture is attached as scan.png.",
         ];
         assert_eq!(texts.len(), NOT_SEARCHED.len());
         let detector = Detector::new(&DetectorOptions::default()).unwrap();

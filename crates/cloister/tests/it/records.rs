@@ -201,13 +201,6 @@ fn a_refused_line_is_named_and_never_quoted() {
     ] {
         let place = Place::new();
         place.file("in.jsonl", format!("{{\"id\":\"a\",\"text\":\"t\"}}\n{bad}\n"));
-        let goes_on = place.run(["scan", "in.jsonl", "--json"]).exits(3);
-        assert_eq!(
-            (&goes_on.document()["verdict"], &goes_on.document()["left_out"]),
-            (&json!("incomplete"), &json!(1))
-        );
-        assert!(goes_on.stderr.contains("line 2"), "{}", goes_on.stderr);
-        assert!(!goes_on.stderr.contains(SECRET) && !goes_on.stdout.contains(SECRET), "{}", goes_on.stderr);
         let strict = ["scan", "in.jsonl", "--strict", "--json"];
         for args in [&strict[..], &["protect", "in.jsonl", "--out", "o.jsonl", "--json"]] {
             let ran = place.run(args).exits(2);

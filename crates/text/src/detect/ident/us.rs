@@ -37,11 +37,23 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         label: Label::US_SSN,
         shape: Shape::Of(&["999999999"]),
-        cuts: Cuts::Within(&[3, 5]),
+        cuts: Cuts::All(&[3, 5]),
         separators: b"-",
         bare: Worth::form(0.1),
         grouped: Worth::form(0.55),
         cued: 0.95,
+        check: social_security,
+        cues: SSN,
+        ..Rule::BASE
+    },
+    // With one hyphen of the two: five and four digits are a ZIP code as well.
+    Rule {
+        label: Label::US_SSN,
+        shape: Shape::Of(&["999999999"]),
+        cuts: Cuts::Within(&[3, 5]),
+        separators: b"-",
+        grouped: Worth::form(0.1),
+        cued: 0.9,
         check: social_security,
         cues: SSN,
         ..Rule::BASE
