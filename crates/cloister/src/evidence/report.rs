@@ -301,7 +301,7 @@ mod tests {
     fn the_page_says_what_was_searched_for() {
         let page = report(&private());
         assert!(page.contains("Profile <em>surrogate</em>: an invented value") && page.contains("of one subject"));
-        assert!(page.contains("id=\"searched\"") && page.contains("dates of birth"));
+        assert!(page.contains("id=\"searched\"") && page.contains("criminal convictions"));
         assert!(!report(&unmeasured()).contains("id=\"searched\""), "nothing was searched");
     }
 
