@@ -62,6 +62,7 @@ def ours(arguments, base, precision):
         if arguments.keep:
             out = arguments.keep / f"{precision}-{int(time.time())}"
         command = [arguments.cloister, "run", RECORDS, "--base", base, "--epsilon", str(EPSILON), "--quiet"]
+        command += ["--keep", "Harbour Line"]
         command += ["--evaluation", PUBLIC, "--out", out, "--base-precision", precision]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         evidence = json.loads((out / "evidence.json").read_text(encoding="utf-8"))
@@ -89,7 +90,7 @@ def peer(arguments, base, runs):
     encode = encoder(base)
     with tempfile.TemporaryDirectory() as folder:
         protected = pathlib.Path(folder) / "protected.jsonl"
-        command = [arguments.cloister, "protect", RECORDS, "--out", protected, "--quiet"]
+        command = [arguments.cloister, "protect", RECORDS, "--out", protected, "--keep", "Harbour Line", "--quiet"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         private = [encode(record) for record in records(protected)]
     public = [encode(record) for record in records(PUBLIC)]

@@ -81,7 +81,8 @@ pub fn run(megabytes: usize, threads: &[usize]) -> Result<Outcome, BenchError> {
 
 /// The sets of detectors that are measured.
 fn sets() -> Vec<(&'static str, DetectorOptions)> {
-    vec![("rules", DetectorOptions::default())]
+    let rules = DetectorOptions { tagger: false, ..DetectorOptions::default() };
+    vec![("rules", rules), ("rules and tagger", DetectorOptions::default())]
 }
 
 fn generate(file: &File, bytes: u64, seed: u64) -> Result<(usize, usize), BenchError> {

@@ -95,6 +95,9 @@ pub struct Settings {
     /// How personal data is replaced: `surrogate`, `redact`, `mask`, `hash`, `hipaa-safe-harbor` or `gdpr-pseudonymise`
     #[arg(long, env = "CLOISTER_PROFILE", value_name = "PROFILE", hide_env = true)]
     pub profile: Option<Profile>,
+    /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
+    #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
+    pub keep: Option<Vec<String>>,
     /// Public records on which the result is evaluated
     #[arg(long, env = "CLOISTER_EVALUATION", value_name = "FILE", hide_env = true)]
     pub evaluation: Option<PathBuf>,
@@ -261,6 +264,7 @@ keys!(
     length,
     columns,
     profile,
+    keep,
     evaluation,
     metrics,
     export,

@@ -50,6 +50,9 @@ pub(super) struct Args {
     /// Restore a file that `--profile reversible` wrote, with its --key
     #[arg(long, conflicts_with_all = ["policy", "scope", "map"])]
     restore: bool,
+    /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
+    #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
+    keep: Option<Vec<String>>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -88,7 +91,8 @@ impl Args {
                 source.extend_from_slice(bytes);
             }
         })?;
-        let detector = Detector::new(&DetectorOptions::default())?;
+        let keep = input::keep(self.keep.clone())?;
+        let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
         let report = cloister_text::protect(&mut dataset, &detector, &replacer);
         interrupt::check()?;
         if replacer.policy().encrypts() {

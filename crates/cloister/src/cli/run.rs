@@ -138,7 +138,8 @@ impl Args {
                 }
             },
         };
-        let protection = protect(&mut dataset, key, profile)?;
+        let keep = self.flags.settings.keep.clone().unwrap_or_default();
+        let protection = protect(&mut dataset, key, profile, keep.clone())?;
         console.say(format_args!(
             "protected {} of {}, {} replaced, {} left",
             protection.records_changed,
@@ -196,7 +197,7 @@ impl Args {
         let exported = release::export_trained(console, settings, ready, &layout.adapter(), &layout.out);
         let exports = exported.as_ref().ok().and_then(Option::as_ref).map(export_facts).unwrap_or_default();
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape, exports };
-        let evidence = facts.gather(&protection, profile)?;
+        let evidence = facts.gather(&protection, profile, keep)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
         remove_snapshot(&layout.snapshot());
@@ -239,8 +240,13 @@ impl Layout {
     }
 }
 
-fn protect(dataset: &mut Dataset, key: cloister_text::SurrogateKey, profile: Profile) -> anyhow::Result<ProtectReport> {
-    let detector = Detector::new(&DetectorOptions::default())?;
+fn protect(
+    dataset: &mut Dataset,
+    key: cloister_text::SurrogateKey,
+    profile: Profile,
+    keep: Vec<String>,
+) -> anyhow::Result<ProtectReport> {
+    let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
     Ok(cloister_text::protect(dataset, &detector, &Replacer::new(key, profile, SCOPE)))
 }
 
@@ -286,7 +292,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn gather(&self, protection: &ProtectReport, profile: Profile) -> anyhow::Result<Evidence> {
+    fn gather(&self, protection: &ProtectReport, profile: Profile, keep: Vec<String>) -> anyhow::Result<Evidence> {
         let Facts { prepared, outcome, .. } = self;
         let identity = &prepared.ready.base.identity;
         let utility = self.utility();
@@ -316,7 +322,7 @@ impl Facts<'_> {
                 tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
             },
             data: self.data()?,
-            protection: Some(protection_facts(protection, profile)),
+            protection: Some(protection_facts(protection, profile, keep)),
             privacy: privacy_facts(&prepared.plan)?,
             training: self.training(),
             utility,
@@ -445,7 +451,7 @@ fn export_facts(exported: &crate::release::Outcome) -> Vec<ExportFacts> {
     exported.files.iter().map(file).collect()
 }
 
-fn protection_facts(protection: &ProtectReport, profile: Profile) -> ProtectionFacts {
+fn protection_facts(protection: &ProtectReport, profile: Profile, keep: Vec<String>) -> ProtectionFacts {
     let mut labels: Vec<&cloister_text::Label> =
         protection.found.keys().chain(protection.replaced.keys()).chain(protection.residual.keys()).collect();
     labels.sort_unstable();
@@ -454,6 +460,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile) -> ProtectionF
     ProtectionFacts {
         profile: profile.to_string(),
         scope: SCOPE.to_string(),
+        keep,
         labels: labels
             .into_iter()
             .map(|label| LabelFacts {

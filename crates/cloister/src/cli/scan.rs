@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// Lowest score that counts
     #[arg(long, value_name = "SCORE", value_parser = score, conflicts_with = "candidates")]
     threshold: Option<f32>,
+    /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
+    #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
+    keep: Option<Vec<String>>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -97,7 +100,8 @@ impl Args {
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
         let mut source = input::source(&self.file)?;
-        let options = DetectorOptions { threshold, ..DetectorOptions::default() };
+        let keep = input::keep(self.keep.clone())?;
+        let options = DetectorOptions { threshold, keep, ..DetectorOptions::default() };
         let scan = Scan {
             detector: &Detector::new(&options)?,
             report: if self.candidates { Report::Candidates } else { Report::Found },

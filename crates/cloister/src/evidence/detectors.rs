@@ -77,7 +77,7 @@ pub(super) fn detectors() -> String {
 }
 
 /// What stands in the place of an original (HTML).
-pub(super) fn replacement(profile: &str, scope: &str) -> String {
+pub(super) fn replacement(profile: &str, scope: &str, keep: &[String]) -> String {
     let known = profile.parse::<Profile>().ok();
     let meaning = match known {
         Some(Profile::Surrogate) => {
@@ -113,7 +113,11 @@ pub(super) fn replacement(profile: &str, scope: &str) -> String {
         (_, Err(_)) => "",
     };
     let (profile, scope) = (escape(profile), escape(scope));
-    format!("<p>Profile <em>{profile}</em>{meaning}. Scope <em>{scope}</em>{reach}.</p>")
+    let kept = match keep {
+        [] => String::new(),
+        keep => format!(" Declared to be nobody's, and left as they are: <em>{}</em>.", escape(&keep.join(", "))),
+    };
+    format!("<p>Profile <em>{profile}</em>{meaning}. Scope <em>{scope}</em>{reach}.{kept}</p>")
 }
 
 /// A type in words, with its name, and the share that was found of it (HTML).

@@ -86,6 +86,9 @@ pub struct ProtectionFacts {
     pub profile: String,
     /// How far one original keeps one substitute: `document`, `subject` or `dataset`.
     pub scope: String,
+    /// Texts that someone declared to be nobody's: they were not searched for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
     /// Counts by type of entity.
     pub labels: Vec<LabelFacts>,
 }

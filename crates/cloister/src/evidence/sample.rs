@@ -50,6 +50,7 @@ pub(crate) fn private() -> Evidence {
         protection: Some(ProtectionFacts {
             profile: "surrogate".into(),
             scope: "subject".into(),
+            keep: vec!["Harbour Line".into()],
             labels: labels.into_iter().map(label).collect(),
         }),
         privacy: PrivacyFacts {

@@ -30,7 +30,7 @@ mod secret;
 mod username;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,9 @@ pub struct DetectorOptions {
     pub labels: Option<Vec<String>>,
     /// Only the national numbers of these locales, by name ([`LOCALES`], such as `us` and `de`); of all where absent.
     pub locales: Option<Vec<String>>,
+    /// Texts that are nobody's, such as the name of one's own company: a finding that is exactly one of them, apart from
+    /// case, does not count.
+    pub keep: Vec<String>,
     /// Whether the trained tagger looks for persons, places and organisations; true unless told.
     pub tagger: bool,
     /// The cost of a name that the tagger misses, where a false one costs the rest to 1; [`DetectorOptions::RECALL`] unless
@@ -102,6 +105,7 @@ impl Default for DetectorOptions {
             thresholds: BTreeMap::new(),
             labels: None,
             locales: None,
+            keep: Vec::new(),
             tagger: true,
             recall: Self::RECALL,
         }
@@ -111,6 +115,8 @@ impl Default for DetectorOptions {
 /// The compiled detectors. Building one takes milliseconds; keep it and share it between threads.
 pub struct Detector {
     options: DetectorOptions,
+    /// [`DetectorOptions::keep`] in small letters.
+    kept: HashSet<String>,
     context: Context,
     secrets: Secrets,
     identifiers: Identifiers,
@@ -131,6 +137,7 @@ impl Detector {
         }
         Ok(Self {
             options: options.clone(),
+            kept: options.keep.iter().map(|text| text.to_lowercase()).collect(),
             context: Context::new()?,
             secrets: Secrets::new()?,
             identifiers: Identifiers::new(options.locales.as_deref())?,
@@ -150,7 +157,9 @@ impl Detector {
         self.search(&views)
             .zip(texts)
             .map(|((mut spans, names), text)| {
-                let counts = |span: &Span| span.score >= self.threshold(span.label) && self.wanted(span.label);
+                let counts = |span: &Span| {
+                    span.score >= self.threshold(span.label) && self.wanted(span.label) && !self.is_kept(text, span)
+                };
                 spans.retain(counts);
                 let names = resolve::outside(names, &spans);
                 spans.extend(names.into_iter().filter(counts));
@@ -198,6 +207,10 @@ impl Detector {
         self.secrets.find(view, &mut spans);
         address::find(view, &mut spans);
         spans
+    }
+
+    fn is_kept(&self, text: &str, span: &Span) -> bool {
+        !self.kept.is_empty() && self.kept.contains(&text[span.start..span.end].to_lowercase())
     }
 
     fn threshold(&self, label: Label) -> f32 {

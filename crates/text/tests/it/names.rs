@@ -3,7 +3,7 @@
 //! Floors are a little below what was measured when they were written. A rise of one label at the cost of another shows in
 //! the micro average, and a rise of recall by covering too much in the share of covered characters that are no names.
 
-use cloister_text::code_points;
+use cloister_text::{Detector, DetectorOptions, code_points};
 use serde_json::Value;
 
 use crate::detector;
@@ -94,4 +94,18 @@ fn vectors_names_on_unseen_text() {
         assert!(table.micro() >= micro, "{name}: micro {:.3}", table.micro());
         assert!(share <= over, "{name}: {share:.3} of the characters are covered and no names");
     }
+}
+
+#[test]
+fn what_is_kept_is_no_finding() {
+    let text = "Thanks for reaching out to Harbour Line, Ana Ruiz. HARBOUR LINE thanks you.";
+    let found = |keep: &[&str]| {
+        let keep = keep.iter().map(|text| (*text).to_owned()).collect();
+        let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() }).unwrap();
+        detector.detect(text).iter().map(|span| text[span.start..span.end].to_owned()).collect::<Vec<_>>()
+    };
+    assert!(found(&[]).iter().any(|name| name == "Harbour Line"));
+    let kept = found(&["harbour line"]);
+    assert!(kept.iter().any(|name| name.contains("Ruiz")), "{kept:?}");
+    assert!(!kept.iter().any(|name| name.eq_ignore_ascii_case("harbour line")), "{kept:?}");
 }
