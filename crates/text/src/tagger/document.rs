@@ -33,7 +33,7 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
                 continue;
             }
             let label = label(name.kind);
-            if label == Label::ORGANIZATION && NAMES_OF_FIELDS.contains(&&view.text[name.start..name.end]) {
+            if NAMES_OF_FIELDS.contains(&&view.text[name.start..name.end]) {
                 continue;
             }
             if name.kind != Kind::Person && name.probability >= SOUGHT {
@@ -58,10 +58,10 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
 
-/// Capitals that announce a number or stand for a thing: no organisation is called so.
-const NAMES_OF_FIELDS: [&str; 24] = [
+/// Capitals that announce a number or stand for a thing: nobody's name, whatever stands beside them.
+const NAMES_OF_FIELDS: [&str; 25] = [
     "SSN", "ITIN", "EIN", "TIN", "NPI", "MRN", "MBI", "DOB", "IBAN", "BIC", "SWIFT", "VAT", "NINO", "NIE", "NIF",
-    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID",
+    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS",
 ];
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
