@@ -160,7 +160,7 @@ impl Workspace {
     }
 
     /// Bytes that a training pass over `rows` tokens keeps, without weights and gradients; `rounds` says whether products
-    /// with the base round ([`Frozen::rounds`]).
+    /// with the base round (`Frozen::rounds`).
     #[must_use]
     pub fn bytes(config: &DecoderConfig, rows: usize, activations: Activations, rounds: bool) -> usize {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);

@@ -1,7 +1,7 @@
 //! The trained tagger of persons, places and organisations.
 //!
 //! A linear-chain conditional random field over words, shapes, affixes, neighbours, gazetteers, and what the rules for
-//! persons say ([`features`]). The weights come from `data/tagger.bin`, which the example `train_tagger` writes; sources and
+//! persons say (`features`). The weights come from `data/tagger.bin`, which the example `train_tagger` writes; sources and
 //! licences are in `data/README.md`.
 //!
 //! Invariants: time is linear in the length of a text, and memory does not grow with it beside the names that are found; the
