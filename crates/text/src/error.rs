@@ -251,12 +251,16 @@ pub enum Error {
         value: f32,
     },
     /// A locale that no detector knows.
-    #[error("unknown locale {locale}; known are {known}")]
+    #[error("unknown locale `{locale}`")]
     UnknownLocale {
         /// The refused name.
         locale: String,
-        /// All names that are known.
-        known: String,
+    },
+    /// A label that no detector gives.
+    #[error("unknown label `{label}`")]
+    UnknownLabel {
+        /// The refused name.
+        label: String,
     },
     /// An option of the quality checks that is out of its range, or names what does not exist.
     #[error("the quality option `{option}` cannot be used")]

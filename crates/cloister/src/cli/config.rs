@@ -14,6 +14,7 @@ use cloister_text::{Columns, Profile};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::detection::{Threshold, share, thresholds};
 use super::hint::Usage;
 use crate::ingest::Declared;
 use crate::pull::{Base, find_base};
@@ -95,6 +96,16 @@ pub struct Settings {
     /// How personal data is replaced: `surrogate`, `redact`, `mask`, `hash`, `hipaa-safe-harbor` or `gdpr-pseudonymise`
     #[arg(long, env = "CLOISTER_PROFILE", value_name = "PROFILE", hide_env = true)]
     pub profile: Option<Profile>,
+    /// Lowest score of personal data that counts, 0 to 1: of all labels, or LABEL=SCORE of one; repeat it, or use a comma
+    #[arg(long, env = "CLOISTER_THRESHOLD", value_name = "SCORE", hide_env = true, value_delimiter = ',')]
+    #[serde(default, deserialize_with = "thresholds")]
+    pub threshold: Option<Vec<Threshold>>,
+    /// Countries whose national numbers, telephones and addresses are searched for, such as us,gb,de; without it, all
+    #[arg(long, env = "CLOISTER_LOCALES", value_name = "LIST", hide_env = true, value_delimiter = ',')]
+    pub locales: Option<Vec<String>>,
+    /// What a missed name costs, where a false one costs the rest to 1; more finds more names, and more that are none
+    #[arg(long, env = "CLOISTER_RECALL", value_name = "R", hide_env = true, value_parser = share)]
+    pub recall: Option<f32>,
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     pub keep: Option<Vec<String>>,
@@ -264,6 +275,9 @@ keys!(
     length,
     columns,
     profile,
+    threshold,
+    locales,
+    recall,
     keep,
     evaluation,
     metrics,
@@ -307,7 +321,7 @@ impl Settings {
         }
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Settings, Usage> {
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Settings, Usage> {
         let place = |error: &toml::de::Error| match error.span() {
             Some(span) => format!("`{}` line {}", path.display(), text[..span.start].matches('\n').count() + 1),
             None => format!("`{}`", path.display()),
@@ -349,6 +363,9 @@ impl Settings {
         ];
         if let Some((key, _)) = checks.iter().find(|(_, good)| !good) {
             return Err(Usage::new(format!("`{}`: `{key}` must be above 0", path.display()), "correct the file"));
+        }
+        if self.recall.is_some_and(|recall| !(0.0..=1.0).contains(&recall)) {
+            return Err(Usage::new(format!("`{}`: `recall` must be from 0 to 1", path.display()), "correct the file"));
         }
         if self.delta.is_some_and(|delta| !(delta > 0.0 && delta < 1.0)) {
             return Err(Usage::new(

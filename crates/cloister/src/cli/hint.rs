@@ -150,6 +150,9 @@ fn text(error: &cloister_text::Error) -> Advice {
         E::Seal { .. } => Exit::Broken,
         _ => Exit::Usage,
     };
+    if let E::UnknownLocale { .. } = error {
+        return advice(exit, format!("known locales: {}; gb is uk", cloister_text::LOCALES.join(", ")));
+    }
     let hint = match error {
         E::MissingFile { .. } => Some("check the spelling of the path"),
         E::UnknownShape { .. } => Some(

@@ -16,9 +16,11 @@ use serde_json::{Map, Value, json};
 
 use super::config::{ColumnMap, Settings, whole};
 use super::console::{Console, Ink};
+use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
+use crate::evidence::DetectionFacts;
 use crate::evidence::Gate;
 use crate::evidence::dataset::{
     AUDIENCE, ContentFacts, DATASET_SCHEMA, DatasetFacts, FieldFacts, FileFacts, MeasuredOn, QualityFacts, ReasonFacts,
@@ -80,6 +82,8 @@ pub(super) struct Args {
     /// Replace what an earlier run wrote into DIR, and FILE of --quarantine
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    detection: DetectionArgs,
     #[command(flatten)]
     declared: Declarations,
     #[command(flatten)]
@@ -192,6 +196,8 @@ impl Args {
         let provenance = declared.on(Date::of(now))?;
         let options = settings.quality.clone().unwrap_or_default();
         let risk = self.risk.request()?;
+        let detection = self.detection.options()?;
+        let detector = Detector::new(&detection)?;
         let toxic = match &self.toxic_words {
             Some(path) => WordList::parse(&fs::read_to_string(path).map_err(crate::Error::read(path))?),
             None => WordList::standard(),
@@ -207,7 +213,6 @@ impl Args {
         let mut files = Files::create(self, out)?;
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
-        let detector = Detector::new(&DetectorOptions::default())?;
         let request = Request {
             inputs: &inputs,
             evaluation: evaluation.as_ref(),
@@ -225,7 +230,7 @@ impl Args {
         };
         let ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
         drop(progress);
-        let facts = self.facts(&ingested, &provenance, &options, now)?;
+        let facts = self.facts(&ingested, &provenance, (&options, &detection), now)?;
         files.commit(self, out, &facts, &key)?;
         tell(console, self, out, &facts, &ingested);
         let (verdict, exit) = if facts.passed { ("passed", Exit::Passed) } else { ("refused", Exit::Refused) };
@@ -275,7 +280,7 @@ impl Args {
         &self,
         ingested: &Ingested,
         provenance: &Provenance,
-        options: &QualityOptions,
+        options: (&QualityOptions, &DetectorOptions),
         now: SystemTime,
     ) -> anyhow::Result<DatasetFacts> {
         let gates = self.gates(ingested, provenance);
@@ -305,7 +310,7 @@ impl Args {
             },
             provenance: provenance.fields.iter().map(field).collect(),
             keep_until: provenance.keep_until.map(|date| date.to_string()),
-            quality: quality_facts(ingested, options)?,
+            quality: quality_facts(ingested, options.0, options.1)?,
             risk: risk_facts(ingested),
         })
     }
@@ -431,7 +436,11 @@ fn file_facts(taken: &Taken) -> FileFacts {
     }
 }
 
-fn quality_facts(ingested: &Ingested, options: &QualityOptions) -> anyhow::Result<QualityFacts> {
+fn quality_facts(
+    ingested: &Ingested,
+    options: &QualityOptions,
+    detection: &DetectorOptions,
+) -> anyhow::Result<QualityFacts> {
     let summary = &ingested.quality.summary;
     let places = |code: Code| {
         let verdicts = ingested.quality.verdicts.iter();
@@ -471,6 +480,7 @@ fn quality_facts(ingested: &Ingested, options: &QualityOptions) -> anyhow::Resul
         }),
         languages: summary.languages.iter().map(counts).collect(),
         spans: summary.spans.map(|spans| spans as u64),
+        detection: DetectionFacts::of(detection),
         spans_per_1000_chars: summary.spans_per_1000_chars.map(|share| (share * 1e3).round() / 1e3),
         labels: summary.labels.map(|labels| labels as u64),
         repeated_lines: summary.repeated_lines as u64,

@@ -18,14 +18,6 @@ pub(super) fn columns(flag: Option<ColumnMap>) -> anyhow::Result<Columns> {
     Ok(columns.unwrap_or_default().0)
 }
 
-/// The texts that are nobody's, of the flag, else of the configuration files.
-pub(super) fn keep(flag: Option<Vec<String>>) -> anyhow::Result<Vec<String>> {
-    match flag {
-        Some(keep) => Ok(keep),
-        None => Ok(Settings::from_files()?.keep.unwrap_or_default()),
-    }
-}
-
 /// The records of `path`, `-` being stdin; says what is odd about them.
 pub(super) fn read(console: &Console, path: &Path, columns: &Columns) -> anyhow::Result<Dataset> {
     read_seen(console, path, columns, |_| ())

@@ -11,6 +11,7 @@ mod budget;
 mod completions;
 pub mod config;
 pub mod console;
+mod detection;
 mod doctor;
 mod generate;
 pub mod hint;

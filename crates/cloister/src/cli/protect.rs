@@ -8,14 +8,16 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use cloister_text::{Detector, DetectorOptions, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer};
+use cloister_text::{Detector, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer};
 use serde_json::{Map, Value, json};
 
 use super::config::{ColumnMap, Settings};
 use super::console::{Console, Ink};
+use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
+use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile};
 use crate::interrupt;
 use crate::protect::{self, fresh_key, read_key, restore, write_map, write_records, write_sealed};
@@ -50,15 +52,14 @@ pub(super) struct Args {
     /// Restore a file that `--profile reversible` wrote, with its --key
     #[arg(long, conflicts_with_all = ["policy", "scope", "map"])]
     restore: bool,
-    /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
-    #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
-    keep: Option<Vec<String>>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
     /// Replace FILE if it exists
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    detection: DetectionArgs,
 }
 
 impl Args {
@@ -75,6 +76,8 @@ impl Args {
             return self.undo(console);
         }
         let policy = self.policy()?;
+        let options = self.detection.options()?;
+        let detector = Detector::new(&options)?;
         let mut out = self.create(&self.out)?;
         let mut map = self.map.as_deref().map(|path| self.create(path)).transpose()?;
         let key = match &self.key {
@@ -91,8 +94,6 @@ impl Args {
                 source.extend_from_slice(bytes);
             }
         })?;
-        let keep = input::keep(self.keep.clone())?;
-        let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
         let report = cloister_text::protect(&mut dataset, &detector, &replacer);
         interrupt::check()?;
         if replacer.policy().encrypts() {
@@ -118,6 +119,7 @@ impl Args {
         fields.insert("random_table".into(), replacer.policy().random_table().into());
         fields.insert("map".into(), json!(self.map));
         fields.insert("state".into(), json!(state));
+        fields.insert("detection".into(), serde_json::to_value(DetectionFacts::of(&options))?);
         if let Value::Object(counts) = serde_json::to_value(&report)? {
             fields.extend(counts);
         }

@@ -22,6 +22,7 @@ use super::console::Console;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
+use crate::evidence::DetectionFacts;
 use crate::parallel;
 use crate::progress::Unit;
 use crate::scan::{Report, Scan};
@@ -53,7 +54,7 @@ impl ReviewArgs {
         console: &Console,
         file: &Path,
         columns: &Columns,
-        threshold: f32,
+        (options, detector): (&DetectorOptions, &Detector),
     ) -> anyhow::Result<Exit> {
         if file == Path::new("-") {
             return Err(Usage::new("a review needs its records again when it goes on", "name a file").into());
@@ -63,12 +64,11 @@ impl ReviewArgs {
             name.push(".review.json");
             name.into()
         });
-        let (dataset, mut state) = self.open(console, file, columns, threshold, &path)?;
-        let detector = detector(threshold)?;
+        let (dataset, mut state) = self.open(console, file, columns, DetectionFacts::of(options), &path)?;
         let sample: Vec<usize> = state.sampled();
         let terminal = Terminal::open()?;
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let mut session = Session::new(&dataset, &detector, &sample, color);
+        let mut session = Session::new(&dataset, detector, &sample, color);
         let ended = session.run(&mut state, terminal.reader, terminal.writer, |state| state.write(&path))?;
         let found = session.found(&state);
         let done = ended == Ended::Done;
@@ -87,7 +87,7 @@ impl ReviewArgs {
         console: &Console,
         file: &Path,
         columns: &Columns,
-        threshold: f32,
+        detection: DetectionFacts,
         path: &Path,
     ) -> anyhow::Result<(Dataset, State)> {
         let before = State::read(path)?;
@@ -98,9 +98,9 @@ impl ReviewArgs {
         let dataset = input::read_seen(console, file, columns, |bytes| seal.update(bytes))?;
         let asked = self.sample.unwrap_or_default();
         let state = match before {
-            None => State::begin(seal, dataset.records.len(), asked, threshold),
+            None => State::begin(seal, dataset.records.len(), asked, detection),
             Some(state) => {
-                let same = state.continues(seal, dataset.records.len(), asked, threshold);
+                let same = state.continues(seal, dataset.records.len(), asked, &detection);
                 same.map_err(|what| {
                     let message = format!("`{}` belongs to a review of {what}", path.display());
                     Usage::new(message, "repeat the command as it was given first, or remove the file to start anew")
@@ -127,10 +127,6 @@ impl Terminal {
         let writer = File::options().write(true).open(output).map_err(missing)?;
         Ok(Self { reader: BufReader::new(reader), writer })
     }
-}
-
-fn detector(threshold: f32) -> anyhow::Result<Detector> {
-    Ok(Detector::new(&DetectorOptions { threshold, ..DetectorOptions::default() })?)
 }
 
 /// What the reviewed records hold of one label.
@@ -214,12 +210,11 @@ pub(super) fn score_entities(
     file: &Path,
     gold: &Path,
     columns: &Columns,
-    threshold: f32,
+    detector: &Detector,
 ) -> anyhow::Result<Exit> {
     let mut gold_records = tab::Gold::read(gold)?;
     let mut source = input::source(file)?;
-    let detector = detector(threshold)?;
-    let scan = Scan { detector: &detector, report: Report::Found, columns, strict: false, threads: parallel::cores() };
+    let scan = Scan { detector, report: Report::Found, columns, strict: false, threads: parallel::cores() };
     let mut progress = console.progress("scanning", source.total_bytes(), Unit::Bytes);
     let mut score = TabScore::default();
     let (_, findings) = scan.run(&mut source, &mut progress, |line| -> anyhow::Result<()> {

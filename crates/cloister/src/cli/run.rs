@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloister_dp::{OptimizerConfig, PrivacyPlan};
-use cloister_text::{Dataset, Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
+use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
 use serde_json::{Value, json};
 
 use super::Exit;
@@ -19,8 +19,8 @@ use super::train::{dry_run, refuse_full};
 use super::training::{Draft, Flags, Prepared, Steps, open_base, shown_epsilon};
 use super::words::counted;
 use crate::evidence::{
-    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts, ProtectionFacts,
-    SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
+    AdapterFacts, BaseFacts, Check, DataFacts, DetectionFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts,
+    ProtectionFacts, SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
 };
 use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
@@ -126,6 +126,8 @@ impl Args {
             let hint = "train on surrogates; `cloister protect --profile reversible` is for files that must come back";
             return Err(Usage::new("nothing can be learned from encrypted values", hint).into());
         }
+        let options = self.flags.settings.detection();
+        let detector = Detector::new(&options)?;
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
         let key = match self.flags.dry_run {
@@ -138,8 +140,7 @@ impl Args {
                 }
             },
         };
-        let keep = self.flags.settings.keep.clone().unwrap_or_default();
-        let protection = protect(&mut dataset, key, profile, keep.clone())?;
+        let protection = cloister_text::protect(&mut dataset, &detector, &Replacer::new(key, profile, SCOPE));
         console.say(format_args!(
             "protected {} of {}, {} replaced, {} left",
             protection.records_changed,
@@ -197,7 +198,7 @@ impl Args {
         let exported = release::export_trained(console, settings, ready, &layout.adapter(), &layout.out);
         let exports = exported.as_ref().ok().and_then(Option::as_ref).map(export_facts).unwrap_or_default();
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape, exports };
-        let evidence = facts.gather(&protection, profile, keep)?;
+        let evidence = facts.gather(&protection, profile, &options)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
         remove_snapshot(&layout.snapshot());
@@ -238,16 +239,6 @@ impl Layout {
             let _ = std::fs::remove_dir(&self.out);
         }
     }
-}
-
-fn protect(
-    dataset: &mut Dataset,
-    key: cloister_text::SurrogateKey,
-    profile: Profile,
-    keep: Vec<String>,
-) -> anyhow::Result<ProtectReport> {
-    let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
-    Ok(cloister_text::protect(dataset, &detector, &Replacer::new(key, profile, SCOPE)))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -292,7 +283,12 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn gather(&self, protection: &ProtectReport, profile: Profile, keep: Vec<String>) -> anyhow::Result<Evidence> {
+    fn gather(
+        &self,
+        protection: &ProtectReport,
+        profile: Profile,
+        options: &DetectorOptions,
+    ) -> anyhow::Result<Evidence> {
         let Facts { prepared, outcome, .. } = self;
         let identity = &prepared.ready.base.identity;
         let utility = self.utility();
@@ -322,7 +318,7 @@ impl Facts<'_> {
                 tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
             },
             data: self.data()?,
-            protection: Some(protection_facts(protection, profile, keep)),
+            protection: Some(protection_facts(protection, profile, options)),
             privacy: privacy_facts(&prepared.plan)?,
             training: self.training(),
             utility,
@@ -451,7 +447,7 @@ fn export_facts(exported: &crate::release::Outcome) -> Vec<ExportFacts> {
     exported.files.iter().map(file).collect()
 }
 
-fn protection_facts(protection: &ProtectReport, profile: Profile, keep: Vec<String>) -> ProtectionFacts {
+fn protection_facts(protection: &ProtectReport, profile: Profile, options: &DetectorOptions) -> ProtectionFacts {
     let mut labels: Vec<&cloister_text::Label> =
         protection.found.keys().chain(protection.replaced.keys()).chain(protection.residual.keys()).collect();
     labels.sort_unstable();
@@ -460,7 +456,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile, keep: Vec<Stri
     ProtectionFacts {
         profile: profile.to_string(),
         scope: SCOPE.to_string(),
-        keep,
+        detection: DetectionFacts::of(options),
         labels: labels
             .into_iter()
             .map(|label| LabelFacts {

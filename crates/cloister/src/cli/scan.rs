@@ -5,14 +5,16 @@ use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cloister_text::{Detector, DetectorOptions};
+use cloister_text::Detector;
 use serde_json::{Map, Value, json};
 
 use super::config::{ColumnMap, whole};
 use super::console::{Console, Ink};
+use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::review::{self, ReviewArgs};
 use super::{Exit, input};
+use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile, human_bytes};
 use crate::progress::Unit;
 use crate::scan::{Gold, RecordSpans, Report, Scan, Score, Summary, write_line};
@@ -38,12 +40,6 @@ pub(super) struct Args {
     /// Score against labelled spans, {"id","spans":[{"start","end","label"}]} per line, or against entities of annotators
     #[arg(long, value_name = "FILE")]
     gold: Option<PathBuf>,
-    /// Lowest score that counts
-    #[arg(long, value_name = "SCORE", value_parser = score, conflicts_with = "candidates")]
-    threshold: Option<f32>,
-    /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
-    #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
-    keep: Option<Vec<String>>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -56,6 +52,8 @@ pub(super) struct Args {
     /// Replace OUT if it exists
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    detection: DetectionArgs,
     #[command(flatten)]
     review: ReviewArgs,
 }
@@ -76,9 +74,10 @@ enum Target {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
-        let threshold = self.threshold.unwrap_or(0.5);
+        let options = self.detection.options()?;
+        let detector = Detector::new(&options)?;
         if self.review.review {
-            return self.review.run(console, &self.file, &input::columns(self.columns)?, threshold);
+            return self.review.run(console, &self.file, &input::columns(self.columns)?, (&options, &detector));
         }
         if let Some(gold) = self.gold.as_deref()
             && review::is_tab(gold)?
@@ -87,7 +86,7 @@ impl Args {
                 let message = "entities of annotators are scored alone";
                 return Err(Usage::new(message, "leave out --spans and --candidates").into());
             }
-            return review::score_entities(console, &self.file, gold, &input::columns(self.columns)?, threshold);
+            return review::score_entities(console, &self.file, gold, &input::columns(self.columns)?, &detector);
         }
         let mut out = self.out(console)?;
         let mut gold = match &self.gold {
@@ -100,10 +99,8 @@ impl Args {
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
         let mut source = input::source(&self.file)?;
-        let keep = input::keep(self.keep.clone())?;
-        let options = DetectorOptions { threshold, keep, ..DetectorOptions::default() };
         let scan = Scan {
-            detector: &Detector::new(&options)?,
+            detector: &detector,
             report: if self.candidates { Report::Candidates } else { Report::Found },
             columns: &columns,
             strict: self.strict,
@@ -128,6 +125,7 @@ impl Args {
         tell(console, &summary, score.as_ref(), started.elapsed().as_secs_f64());
         let mut fields = Map::new();
         fields.insert("candidates".into(), self.candidates.into());
+        fields.insert("detection".into(), serde_json::to_value(DetectionFacts::of(&options))?);
         if let Value::Object(counts) = serde_json::to_value(&summary)? {
             fields.extend(counts);
         }
@@ -251,13 +249,5 @@ fn tell_score(console: &Console, score: &Score) {
     }
     if score.records_not_scanned > 0 {
         console.warn(format_args!("{} records of the gold file are not in the data", score.records_not_scanned));
-    }
-}
-
-/// A score from 0 to 1.
-fn score(text: &str) -> Result<f32, String> {
-    match text.trim().parse::<f32>() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("must be a number from 0 to 1".into()),
     }
 }

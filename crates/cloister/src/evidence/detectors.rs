@@ -6,6 +6,7 @@
 
 use cloister_text::{Label, Profile, Scope};
 
+use super::detection::DetectionFacts;
 use super::html::{command, numbers};
 use super::words::{NOT_MEASURED, counted, escape, percent_of};
 
@@ -77,7 +78,7 @@ pub(super) fn detectors() -> String {
 }
 
 /// What stands in the place of an original (HTML).
-pub(super) fn replacement(profile: &str, scope: &str, keep: &[String]) -> String {
+pub(super) fn replacement(profile: &str, scope: &str, detection: &DetectionFacts) -> String {
     let known = profile.parse::<Profile>().ok();
     let meaning = match known {
         Some(Profile::Surrogate) => {
@@ -113,11 +114,8 @@ pub(super) fn replacement(profile: &str, scope: &str, keep: &[String]) -> String
         (_, Err(_)) => "",
     };
     let (profile, scope) = (escape(profile), escape(scope));
-    let kept = match keep {
-        [] => String::new(),
-        keep => format!(" Declared to be nobody's, and left as they are: <em>{}</em>.", escape(&keep.join(", "))),
-    };
-    format!("<p>Profile <em>{profile}</em>{meaning}. Scope <em>{scope}</em>{reach}.{kept}</p>")
+    let options = detection.in_words();
+    format!("<p>Profile <em>{profile}</em>{meaning}. Scope <em>{scope}</em>{reach}.</p><p>{options}</p>")
 }
 
 /// A type in words, with its name, and the share that was found of it (HTML).

@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::detection::DetectionFacts;
+
 /// The schema that [`Evidence::schema`] names.
 pub const SCHEMA: &str = "cloister.evidence.v1";
 
@@ -86,9 +88,8 @@ pub struct ProtectionFacts {
     pub profile: String,
     /// How far one original keeps one substitute: `document`, `subject` or `dataset`.
     pub scope: String,
-    /// Texts that someone declared to be nobody's: they were not searched for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub keep: Vec<String>,
+    /// What was searched for.
+    pub detection: DetectionFacts,
     /// Counts by type of entity.
     pub labels: Vec<LabelFacts>,
 }

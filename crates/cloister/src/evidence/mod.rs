@@ -5,6 +5,7 @@
 //! for the text of a record. The same evidence always gives the same bytes.
 
 pub mod dataset;
+mod detection;
 mod detectors;
 mod facts;
 mod html;
@@ -19,6 +20,7 @@ mod words;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub use detection::DetectionFacts;
 pub use facts::{
     AdapterFacts, BaseFacts, Check, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts, ProtectionFacts,
     SCHEMA, TrainingFacts, UtilityFacts, Verdict,

@@ -188,7 +188,7 @@ pub(super) fn entities(evidence: &Evidence) -> String {
          <a href=\"#searched\">do not search for</a>, or do not recognise, is in no count.</p>{}",
         agreeing(total.found, "entity", "entities"),
         agreeing(total.replaced, "was", "were"),
-        detectors::replacement(&protection.profile, &protection.scope, &protection.keep),
+        detectors::replacement(&protection.profile, &protection.scope, &protection.detection),
     );
     let note = "<p class=\"note\"><strong>Keep these counts inside.</strong> They are exact counts of this data set, \
                 no noise was added to them, and epsilon does not cover them.</p>";

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::collections::BTreeMap;
+
+use super::DetectionFacts;
 use super::facts::*;
 
 /// Text that breaks pages which do not escape.
@@ -50,7 +53,13 @@ pub(crate) fn private() -> Evidence {
         protection: Some(ProtectionFacts {
             profile: "surrogate".into(),
             scope: "subject".into(),
-            keep: vec!["Harbour Line".into()],
+            detection: DetectionFacts {
+                threshold: 0.5,
+                thresholds: BTreeMap::from([("PERSON".into(), 0.4)]),
+                locales: Some(vec!["us".into(), "gb".into()]),
+                recall: 0.6,
+                keep: vec!["Harbour Line".into()],
+            },
             labels: labels.into_iter().map(label).collect(),
         }),
         privacy: PrivacyFacts {

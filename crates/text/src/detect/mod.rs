@@ -18,6 +18,7 @@ mod document;
 mod edge;
 mod ident;
 mod label;
+mod locale;
 pub(crate) mod names;
 mod nested;
 mod network;
@@ -40,6 +41,7 @@ pub(crate) use address::is_address_word;
 use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;
+use locale::{Addresses, Locales, Phones};
 use names::Names;
 pub(crate) use names::plain;
 use secret::Secrets;
@@ -80,7 +82,8 @@ pub struct DetectorOptions {
     pub thresholds: BTreeMap<String, f32>,
     /// Only these labels, by name; all where absent.
     pub labels: Option<Vec<String>>,
-    /// Only the national numbers of these locales, by name ([`LOCALES`], such as `us` and `de`); of all where absent.
+    /// Only the national numbers, telephone numbers and addresses of these locales, by name ([`LOCALES`], such as `us` and
+    /// `de`); of all where absent.
     pub locales: Option<Vec<String>>,
     /// Texts that are nobody's, such as the name of one's own company: a finding that is exactly one of them, apart from
     /// case, does not count.
@@ -120,6 +123,8 @@ pub struct Detector {
     context: Context,
     secrets: Secrets,
     identifiers: Identifiers,
+    phones: Phones,
+    addresses: Addresses,
     names: &'static Names,
     tagger: Option<&'static tagger::Model<'static>>,
 }
@@ -128,19 +133,27 @@ impl Detector {
     /// Compiles the detectors.
     ///
     /// # Errors
-    /// [`Error::Threshold`] for a threshold or a `recall` outside 0 to 1, [`Error::UnknownLocale`] for a locale that is not known.
+    /// [`Error::Threshold`] for a threshold or a `recall` outside 0 to 1, [`Error::UnknownLocale`] and [`Error::UnknownLabel`]
+    /// for a locale and a label that are not known.
     pub fn new(options: &DetectorOptions) -> Result<Self> {
         for value in options.thresholds.values().chain([&options.threshold, &options.recall]) {
             if !(0.0..=1.0).contains(value) {
                 return Err(Error::Threshold { value: *value });
             }
         }
+        let named = options.thresholds.keys().chain(options.labels.iter().flatten());
+        if let Some(name) = named.into_iter().find(|name| Label::ALL.iter().all(|label| label.0 != name.as_str())) {
+            return Err(Error::UnknownLabel { label: name.clone() });
+        }
+        let locales = Locales::of(options.locales.as_deref())?;
         Ok(Self {
             options: options.clone(),
             kept: options.keep.iter().map(|text| text.to_lowercase()).collect(),
             context: Context::new()?,
             secrets: Secrets::new()?,
-            identifiers: Identifiers::new(options.locales.as_deref())?,
+            identifiers: Identifiers::new(&locales)?,
+            phones: locales.phones(),
+            addresses: locales.addresses(),
             names: names::shared(),
             tagger: if options.tagger { Some(tagger::shared()?) } else { None },
         })
@@ -198,14 +211,14 @@ impl Detector {
     fn rules(&self, view: &View<'_>) -> Vec<Span> {
         let mut spans = Vec::new();
         network::find(view, &mut spans);
-        number::find(view, &mut spans);
+        number::find(view, self.phones, &mut spans);
         self.identifiers.find(view, &mut spans);
         date::find(view, &mut spans);
         age::find(view, &mut spans);
         crypto::find(view, &mut spans);
         username::find(view, &mut spans);
         self.secrets.find(view, &mut spans);
-        address::find(view, &mut spans);
+        address::find(view, self.addresses, &mut spans);
         spans
     }
 

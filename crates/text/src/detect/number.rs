@@ -4,13 +4,14 @@
 //! Sources: ISO/IEC 7812 and the card networks' published ranges, SWIFT IBAN registry.
 
 use super::checksum;
+use super::locale::Phones;
 use super::phone;
 use super::view::{Form, Token, Topic, View, is_word_byte};
 use super::{Label, Span};
 
 const CARD_DIGITS: usize = 19;
 
-pub(crate) fn find(view: &View<'_>, out: &mut Vec<Span>) {
+pub(crate) fn find(view: &View<'_>, phones: Phones, out: &mut Vec<Span>) {
     let mut index = 0;
     while index < view.tokens.len() {
         let token = view.tokens[index];
@@ -20,7 +21,7 @@ pub(crate) fn find(view: &View<'_>, out: &mut Vec<Span>) {
                 while end < view.tokens.len() && joins(view, &view.tokens[end - 1], &view.tokens[end]) {
                     end += 1;
                 }
-                cluster(view, &view.tokens[index..end], out);
+                cluster(view, &view.tokens[index..end], phones, out);
                 index = end;
             }
             Form::Code => {
@@ -46,7 +47,7 @@ fn joins(view: &View<'_>, left: &Token, right: &Token) -> bool {
 }
 
 /// A run of digit groups that stand close together.
-fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
+fn cluster(view: &View<'_>, groups: &[Token], phones: Phones, out: &mut Vec<Span>) {
     let digits: usize = groups.iter().take(12).map(|g| g.end - g.start).sum();
     if digits < 7 {
         return;
@@ -59,7 +60,7 @@ fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
         }
         first += 1;
     }
-    phone::cluster(view, groups, out);
+    phone::cluster(view, groups, phones, out);
 }
 
 /// A card number from group `first`; returns its last group.

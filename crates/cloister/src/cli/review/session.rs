@@ -248,6 +248,8 @@ mod tests {
     use super::*;
     use cloister_text::{Columns, DetectorOptions};
 
+    use crate::evidence::DetectionFacts;
+
     #[test]
     fn answers_are_read_in_either_order() {
         let missed = |label: &str, count| Answer::Missed(label.into(), count);
@@ -272,7 +274,12 @@ mod tests {
     fn review(lines: &str, sample: usize, answers: &str) -> (State, Ended, BTreeMap<String, Count>, String) {
         let dataset = cloister_text::read_from(lines.as_bytes(), &Columns::default()).unwrap();
         let detector = Detector::new(&DetectorOptions { tagger: false, ..DetectorOptions::default() }).unwrap();
-        let mut state = State::begin(Seal::fresh().unwrap(), dataset.records.len(), sample, 0.5);
+        let mut state = State::begin(
+            Seal::fresh().unwrap(),
+            dataset.records.len(),
+            sample,
+            DetectionFacts::of(&DetectorOptions::default()),
+        );
         let sampled = state.sampled();
         let mut session = Session::new(&dataset, &detector, &sampled, false);
         let mut output = Vec::new();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::super::hint::Usage;
+use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile, hex};
 
 const SCHEMA: &str = "cloister.review.v1";
@@ -28,7 +29,8 @@ pub(super) struct State {
     pub(super) records: usize,
     /// Records in the sample.
     pub(super) sample: usize,
-    threshold: f32,
+    /// What is searched for.
+    detection: DetectionFacts,
     /// Records that the person has gone past: the first so many of the sample.
     pub(super) reviewed: usize,
     /// The record that is shown next, by its place in the sample.
@@ -74,14 +76,14 @@ impl Seal {
 }
 
 impl State {
-    pub(super) fn begin(seal: Seal, records: usize, sample: usize, threshold: f32) -> Self {
+    pub(super) fn begin(seal: Seal, records: usize, sample: usize, detection: DetectionFacts) -> Self {
         Self {
             schema: SCHEMA.into(),
             seed: hex(&seal.seed),
             commitment: seal.value(),
             records,
             sample: sample.min(records),
-            threshold,
+            detection,
             reviewed: 0,
             position: 0,
             marks: BTreeMap::new(),
@@ -121,12 +123,12 @@ impl State {
         seal: Seal,
         records: usize,
         sample: usize,
-        threshold: f32,
+        detection: &DetectionFacts,
     ) -> Result<(), &'static str> {
         match () {
             () if seal.value() != self.commitment || records != self.records => Err("other data"),
             () if sample.min(records) != self.sample => Err("a sample of another size"),
-            () if threshold != self.threshold => Err("another threshold"),
+            () if *detection != self.detection => Err("other options of detection"),
             () => Ok(()),
         }
     }
@@ -198,8 +200,12 @@ impl Draw {
 mod tests {
     use super::*;
 
+    fn detection(threshold: f32) -> DetectionFacts {
+        DetectionFacts::of(&cloister_text::DetectorOptions { threshold, ..Default::default() })
+    }
+
     fn state(records: usize, sample: usize) -> State {
-        State::begin(Seal::under([7; 32]).unwrap(), records, sample, 0.5)
+        State::begin(Seal::under([7; 32]).unwrap(), records, sample, detection(0.5))
     }
 
     #[test]
@@ -218,7 +224,7 @@ mod tests {
         for seed in 0..2000_u64 {
             let mut bytes = [0; 32];
             bytes[..8].copy_from_slice(&seed.to_le_bytes());
-            let state = State::begin(Seal::under(bytes).unwrap(), 10, 3, 0.5);
+            let state = State::begin(Seal::under(bytes).unwrap(), 10, 3, detection(0.5));
             state.sampled().into_iter().for_each(|index| times[index] += 1);
         }
         assert!(times.iter().all(|times| (480..720).contains(times)), "{times:?}");
@@ -231,7 +237,7 @@ mod tests {
         assert!(State::read(&path).unwrap().is_none());
         let mut seal = Seal::under([7; 32]).unwrap();
         seal.update(b"data");
-        let mut before = State::begin(seal, 100, 10, 0.5);
+        let mut before = State::begin(seal, 100, 10, detection(0.5));
         before.reviewed = 3;
         before.marks.entry(1).or_default().missed.insert("PERSON".into(), 2);
         before.marks.entry(2).or_default().missed.insert("PERSON".into(), 0);
@@ -245,10 +251,10 @@ mod tests {
             seal.update(bytes);
             seal
         };
-        assert_eq!(after.continues(seal(b"data"), 100, 10, 0.5), Ok(()));
-        assert_eq!(after.continues(seal(b"date"), 100, 10, 0.5), Err("other data"));
-        assert_eq!(after.continues(seal(b"data"), 100, 11, 0.5), Err("a sample of another size"));
-        assert_eq!(after.continues(seal(b"data"), 100, 10, 0.6), Err("another threshold"));
+        assert_eq!(after.continues(seal(b"data"), 100, 10, &detection(0.5)), Ok(()));
+        assert_eq!(after.continues(seal(b"date"), 100, 10, &detection(0.5)), Err("other data"));
+        assert_eq!(after.continues(seal(b"data"), 100, 11, &detection(0.5)), Err("a sample of another size"));
+        assert_eq!(after.continues(seal(b"data"), 100, 10, &detection(0.6)), Err("other options of detection"));
         for bad in ["", "{}", "[1]"] {
             std::fs::write(&path, bad).unwrap();
             assert!(State::read(&path).is_err(), "{bad}");

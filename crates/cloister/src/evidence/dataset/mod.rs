@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Gate;
+use super::{DetectionFacts, Gate};
 
 pub use page::page;
 
@@ -133,6 +133,8 @@ pub struct QualityFacts {
     pub languages: BTreeMap<String, u64>,
     /// Spans of personal data that the detector finds.
     pub spans: Option<u64>,
+    /// How it searched for them.
+    pub detection: DetectionFacts,
     /// Those per 1,000 characters.
     pub spans_per_1000_chars: Option<f64>,
     /// Different labels, where answers are labels.

@@ -185,8 +185,12 @@ fn noticed(quality: &QualityFacts) -> String {
             format!("{}<dl class=\"words\">{meanings}</dl>", drawing(&svg, caption, &table))
         }
     };
-    let html =
-        format!("<div class=\"pair\"><div>{}</div><div>{reasons}</div></div>", drawing(&chart, &escape(&caption), ""));
+    let detection = match quality.spans {
+        Some(_) => format!("<p class=\"fine\">Personal data: {}</p>", quality.detection.in_words()),
+        None => String::new(),
+    };
+    let decisions = drawing(&chart, &escape(&caption), "");
+    let html = format!("<div class=\"pair\"><div>{decisions}</div><div>{reasons}</div></div>{detection}");
     section("noticed", "What was noticed about the records", &html)
 }
 
@@ -384,6 +388,7 @@ mod tests {
                 words: Some(WordFacts { least: 1, median: 30, percentile_95: 80, most: 900 }),
                 languages: BTreeMap::from([("eng".into(), 900), ("deu".into(), 90)]),
                 spans: Some(2000),
+                detection: DetectionFacts::of(&cloister_text::DetectorOptions::default()),
                 spans_per_1000_chars: Some(40.0),
                 labels: None,
                 repeated_lines: 3,

@@ -20,6 +20,7 @@ mod postcode_gb;
 mod tail;
 mod words;
 
+use super::locale::Addresses;
 use super::view::{Form, View};
 use super::{Label, Span};
 use context::{Cue, cue};
@@ -75,8 +76,8 @@ impl Core {
     }
 }
 
-pub(crate) fn find(view: &View<'_>, out: &mut Vec<Span>) {
-    let words = Words { view };
+pub(crate) fn find(view: &View<'_>, forms: Addresses, out: &mut Vec<Span>) {
+    let words = Words { view, forms };
     let (mut index, mut floor) = (0, 0);
     while let Some(token) = view.tokens.get(index) {
         let next = match token.form {
@@ -143,6 +144,11 @@ fn is_block(words: &Words<'_, '_>, first: usize, last: usize) -> bool {
     breaks().count() >= 2 && words.begins_line(first) && words.ends_line(last) && breaks().all(whole)
 }
 
+/// What a form that may not be wanted finds.
+fn chosen<T>(wanted: bool, find: impl FnOnce() -> Option<T>) -> Option<T> {
+    if wanted { find() } else { None }
+}
+
 /// The address around the number at `index`, not before token `floor`.
 fn at_number(words: &Words<'_, '_>, index: usize, floor: usize) -> Option<Found> {
     let postal = boxes::post_box(words, index, floor)
@@ -155,9 +161,11 @@ fn at_number(words: &Words<'_, '_>, index: usize, floor: usize) -> Option<Found>
     let mut near = (index.saturating_sub(2)..index).chain(index + 1..index + 3);
     let named = near.any(|index| words.token(index).is_some_and(|token| token.is_word()));
     if named && words.is_house_number(index) {
-        let found = english::numbered(words, index)
-            .or_else(|| continental::number_first(words, index))
-            .or_else(|| continental::number_last(words, index, floor))
+        let english = || english::numbered(words, index);
+        let continental =
+            || continental::number_first(words, index).or_else(|| continental::number_last(words, index, floor));
+        let found = chosen(words.forms.english, english)
+            .or_else(|| chosen(words.forms.continental, continental))
             .map(|core| finish(words, core, floor))
             .filter(|found| found.score >= 0.5)
             .or_else(|| context::street(words, index, floor).map(|core| finish(words, core, floor)));
@@ -165,26 +173,26 @@ fn at_number(words: &Words<'_, '_>, index: usize, floor: usize) -> Option<Found>
             return found;
         }
     }
-    if named && words.is_number(index, 4..=5) {
+    if named && words.forms.continental && words.is_number(index, 4..=5) {
         let core =
             continental::before_postcode(words, index, floor).or_else(|| postcode::with_town(words, index, floor));
         if let Some(core) = core {
             return Some(finish(words, core, floor));
         }
     }
-    let (last, score) = postcode_gb::stands_alone(words.view, index)?;
+    let (last, score) = chosen(words.forms.british, || postcode_gb::stands_alone(words.view, index))?;
     Some(Found { first: index, last, score, kind: Some("postcode") })
 }
 
 /// The address that `s/n`, `corner` or the label of a form at `index` starts.
 fn at_word(words: &Words<'_, '_>, index: usize, floor: usize) -> Option<Found> {
     if words.gap(index + 1) == Gap::Slash && words.says(index, "s") {
-        let typed = continental::number_last(words, index, floor);
+        let typed = chosen(words.forms.continental, || continental::number_last(words, index, floor));
         let core = typed.map(|core| Core { last: index + 1, ..core });
         return core.or_else(|| context::without_number(words, index, floor)).map(|core| finish(words, core, floor));
     }
     if words.says(index, "corner") {
-        return english::corner(words, index).map(|core| finish(words, core, floor));
+        return chosen(words.forms.english, || english::corner(words, index)).map(|core| finish(words, core, floor));
     }
     fields::value(words, index)
 }

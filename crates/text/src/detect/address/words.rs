@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here looks further than one token and the gap before it.
 
+use super::super::locale::Addresses;
 use super::super::view::{Form, Token, View};
 use super::lexicon::{Role, role};
 
@@ -85,6 +86,8 @@ const ABBREVIATED: Role = Role::PREFIX
 #[derive(Clone, Copy)]
 pub(super) struct Words<'v, 'a> {
     pub(super) view: &'v View<'a>,
+    /// Which traditions are looked for.
+    pub(super) forms: Addresses,
 }
 
 impl<'a> Words<'_, 'a> {

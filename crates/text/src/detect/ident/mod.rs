@@ -39,9 +39,10 @@ mod cues;
 
 use std::sync::LazyLock;
 
+use super::locale::Locales;
 use super::view::View;
 use super::{Label, Span, number};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use cues::{Cues, Search};
 use rule::{Rule, Shape, Verdict, Way};
 use window::{LONGEST, PIECES, Piece, Window, pieces};
@@ -109,23 +110,16 @@ pub(crate) struct Identifiers {
 }
 
 impl Identifiers {
-    /// The rules of these locales, of all where absent, and those that hold everywhere.
-    ///
-    /// # Errors
-    /// [`Error::UnknownLocale`] for a name that is none of [`LOCALES`].
-    pub(crate) fn new(locales: Option<&[String]>) -> Result<Self> {
-        if let Some(unknown) = locales.into_iter().flatten().find(|locale| !LOCALES.contains(&locale.as_str())) {
-            return Err(Error::UnknownLocale { locale: unknown.clone(), known: LOCALES.join(", ") });
-        }
-        let wanted = |locale: &str| locales.is_none_or(|names| names.iter().any(|name| name == locale));
-        let national = TABLES.iter().filter(|(locale, _)| wanted(locale)).flat_map(|(_, rules)| rules.iter());
+    /// The rules of these locales, and those that hold everywhere.
+    pub(crate) fn new(locales: &Locales) -> Result<Self> {
+        let national = TABLES.iter().filter(|(locale, _)| locales.has(locale)).flat_map(|(_, rules)| rules.iter());
         let rules: Vec<&'static Rule> = national.chain(generic::RULES).collect();
         let by_place = places()
             .map(|(length, letters, separators)| {
                 (0..).zip(&rules).flat_map(|(index, rule)| rule.ways(index, length, letters, separators)).collect()
             })
             .collect();
-        Ok(Self { cues: Cues::new(&rules)?, rules, by_place, chosen: locales.is_some() })
+        Ok(Self { cues: Cues::new(&rules)?, rules, by_place, chosen: locales.chosen() })
     }
 
     /// Adds the candidates of a text.

@@ -8,15 +8,16 @@ mod plan;
 mod regional;
 
 use super::edge::{word_after, word_before};
+use super::locale::Phones;
 use super::view::{Token, Topic, View};
 use super::{Label, Span};
 use plan::{is_north_american, is_plausible};
 
 /// Finds numbers in groups of digits that stand close together.
-pub(crate) fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
+pub(crate) fn cluster(view: &View<'_>, groups: &[Token], forms: Phones, out: &mut Vec<Span>) {
     let mut first = 0;
     while first < groups.len() {
-        match number(view, groups, first) {
+        match number(view, groups, first, forms) {
             Some((start, end, last, score)) => {
                 let (end, extension) = with_extension(view, end);
                 out.push(Span::new(start, end, Label::PHONE_NUMBER, judge(view, start, end, score, extension)));
@@ -25,7 +26,7 @@ pub(crate) fn cluster(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
             None => first += 1,
         }
     }
-    regional::find(view, groups, out);
+    regional::find(view, groups, forms, out);
 }
 
 fn judge(view: &View<'_>, start: usize, end: usize, mut score: f32, extension: bool) -> f32 {
@@ -41,7 +42,7 @@ fn judge(view: &View<'_>, start: usize, end: usize, mut score: f32, extension: b
 }
 
 /// First and last byte, last group, and the score of the form alone.
-fn number(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
+fn number(view: &View<'_>, groups: &[Token], first: usize, forms: Phones) -> Option<(usize, usize, usize, f32)> {
     let start = groups[first].start;
     let before = view.before(start);
     if before == b'+' {
@@ -66,7 +67,8 @@ fn number(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usi
     {
         return Some(found);
     }
-    north_american(view, groups, first).or_else(|| national(view, groups, first))
+    let north_american = if forms.north_american { north_american(view, groups, first) } else { None };
+    north_american.or_else(|| national(view, groups, first, forms))
 }
 
 /// A number with its country code. `skip` digits of the first group (a `00`) stand before the code.
@@ -148,7 +150,7 @@ fn north_american(view: &View<'_>, groups: &[Token], first: usize) -> Option<(us
 }
 
 /// Formats without a country code.
-fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, usize, usize, f32)> {
+fn national(view: &View<'_>, groups: &[Token], first: usize, forms: Phones) -> Option<(usize, usize, usize, f32)> {
     // Without a code only a cluster that is one number as a whole is believed.
     if first > 0 && view.gap(&groups[first - 1], &groups[first]) != " " {
         return None;
@@ -183,17 +185,17 @@ fn national(view: &View<'_>, groups: &[Token], first: usize) -> Option<(usize, u
     let slash = own.windows(2).any(|pair| view.gap(&pair[0], &pair[1]).contains('/'));
     // A trunk zero and the digits behind it; `0.117` and `001 - 12` begin otherwise.
     let second = view.bytes[groups[first].start..groups[last].end].iter().filter(|b| b.is_ascii_digit()).nth(1);
-    let zero = lead == b'0' && second != Some(&b'0') && (9..=12).contains(&digits);
+    let zero = forms.trunk_zero && lead == b'0' && second != Some(&b'0') && (9..=12).contains(&digits);
     let score = match lengths.as_slice() {
-        [2, 2, 2, 2, 2] if lead == b'0' => 0.65,
+        [2, 2, 2, 2, 2] if forms.trunk_zero && lead == b'0' => 0.65,
         _ if zero && (brackets || slash) => 0.6,
         [_, _, ..] if zero => 0.5,
-        [11] if view.word(&own[0]).starts_with("07") => 0.5,
+        [11] if forms.trunk_zero && view.word(&own[0]).starts_with("07") => 0.5,
         [_] if zero => 0.3,
-        [3, 3, 3] | [3, 2, 2, 2] if matches!(lead, b'6'..=b'9') => 0.35,
+        [3, 3, 3] | [3, 2, 2, 2] if forms.nine_digits && matches!(lead, b'6'..=b'9') => 0.35,
         // India: two groups of five; China: mobile numbers begin with 13 to 19.
-        [5, 5] if matches!(lead, b'6'..=b'9') => 0.35,
-        [11] | [3, 4, 4] if is_chinese_mobile(view, own) => 0.35,
+        [5, 5] if forms.indian && matches!(lead, b'6'..=b'9') => 0.35,
+        [11] | [3, 4, 4] if forms.chinese && is_chinese_mobile(view, own) => 0.35,
         _ if brackets => 0.4,
         [3, 4] => 0.25,
         [_] if digits > 9 => 0.15,

@@ -5,6 +5,7 @@
 //! Sources: numbering plans of the National Telecommunications Commission (PH: mobile numbers are 9xx and seven digits)
 //! and of BTK (TR: area codes 2xx to 4xx, mobile numbers 5xx, seven digits).
 
+use super::super::locale::Phones;
 use super::super::view::{Token, View};
 use super::super::{Label, Span};
 use super::{begins_well, ends_well};
@@ -18,15 +19,28 @@ struct Region {
     leads: &'static [u8],
     /// Whether a number without country code has to begin with the trunk zero.
     trunk_required: bool,
+    wanted: fn(Phones) -> bool,
 }
 
 const REGIONS: &[Region] = &[
-    Region { label: Label::PH_MOBILE_NUMBER, code: "63", leads: b"9", trunk_required: true },
-    Region { label: Label::TR_PHONE_NUMBER, code: "90", leads: b"2345", trunk_required: false },
+    Region {
+        label: Label::PH_MOBILE_NUMBER,
+        code: "63",
+        leads: b"9",
+        trunk_required: true,
+        wanted: |forms| forms.philippine,
+    },
+    Region {
+        label: Label::TR_PHONE_NUMBER,
+        code: "90",
+        leads: b"2345",
+        trunk_required: false,
+        wanted: |forms| forms.turkish,
+    },
 ];
 
-pub(super) fn find(view: &View<'_>, groups: &[Token], out: &mut Vec<Span>) {
-    for region in REGIONS {
+pub(super) fn find(view: &View<'_>, groups: &[Token], forms: Phones, out: &mut Vec<Span>) {
+    for region in REGIONS.iter().filter(|region| (region.wanted)(forms)) {
         let mut first = 0;
         while first < groups.len() {
             match number(view, groups, first, region) {
