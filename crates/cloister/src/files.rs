@@ -98,9 +98,20 @@ pub fn create_folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(Error::write(folder))
 }
 
-/// Creates a folder, with its parents, that only its owner can enter.
+/// Creates a folder, with its parents, that only its owner can enter. One that is there already becomes such a folder; a
+/// link to one is an error, for what it leads to is somebody else's.
 pub fn create_private_folder(folder: &Path) -> Result<(), Error> {
-    create_folder(folder)?;
+    create_folder(folder_of(folder))?;
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created.map_err(Error::write(folder)),
+    }
+    if !fs::symlink_metadata(folder).map_err(Error::write(folder))?.is_dir() {
+        return Err(Error::write(folder)(io::ErrorKind::NotADirectory.into()));
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -187,6 +198,24 @@ mod tests {
         assert!(matches!(file.commit(), Err(Error::Exists { .. })));
         assert_eq!(fs::read_to_string(&target).unwrap(), "theirs");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_does_not_become_a_private_folder() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let (theirs, link, own) =
+            (folder.path().join("theirs"), folder.path().join("link"), folder.path().join("a/own"));
+        fs::create_dir(&theirs).unwrap();
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink(&theirs, &link).unwrap();
+        assert!(create_private_folder(&link).is_err());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&theirs), 0o755);
+        create_private_folder(&own).unwrap();
+        create_private_folder(&own).unwrap();
+        assert_eq!(mode(&own), 0o700);
     }
 
     #[test]

@@ -123,6 +123,16 @@ impl LoraSpec {
     pub fn scale(&self) -> f32 {
         self.alpha as f32 / self.rank as f32
     }
+
+    /// Number of trained parameters of an adapter of this kind for a decoder.
+    #[must_use]
+    pub fn parameters(&self, config: &DecoderConfig) -> usize {
+        let of_layer = |target: &Target| {
+            let (input, output) = target.widths(config);
+            self.rank * (input + output)
+        };
+        config.layers * self.targets.iter().map(of_layer).sum::<usize>()
+    }
 }
 
 /// Where one adapted layer's factors lie in the flat vector.

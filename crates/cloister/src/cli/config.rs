@@ -1,7 +1,8 @@
 //! Settings from four places: flag, then `CLOISTER_*`, then `./cloister.toml`, then the user's `config.toml`.
 //!
 //! Invariants: one list of keys serves all four; an unknown key is an error, for a misspelt `epsilon` must not mean
-//! "the default"; policy is not here, a setting can never loosen it.
+//! "the default"; policy is not here. A setting can weaken a result (`keep`, `threshold`, `epsilon`), so every verb that heeds
+//! the files says so, and the figures of a run name what they were made with.
 
 use std::fs;
 use std::io;
@@ -14,6 +15,7 @@ use cloister_text::{Columns, Profile};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::console::Console;
 use super::detection::{Threshold, share, thresholds};
 use super::hint::Usage;
 use crate::ingest::Declared;
@@ -30,7 +32,7 @@ pub struct Settings {
     /// Base model: a pulled name, a GGUF file or a Hugging Face folder
     #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
     pub base: Option<String>,
-    /// Precision in which the frozen base is kept: `f32`, `bf16`, `q8` or `q4`
+    /// Precision in which the frozen base is kept: `f32` (the default), `bf16`, `q8` or `q4`
     #[arg(long, env = "CLOISTER_BASE_PRECISION", value_name = "PRECISION", hide_env = true)]
     #[serde(default, deserialize_with = "parsed")]
     pub base_precision: Option<Precision>,
@@ -48,52 +50,56 @@ pub struct Settings {
     /// Failure probability delta, between 0 and 1; without it, one that fits the number of records
     #[arg(long, env = "CLOISTER_DELTA", value_name = "D", hide_env = true, allow_negative_numbers = true, value_parser = probability)]
     pub delta: Option<f64>,
-    /// Planned batch size: the mean of the Poisson sampler, or the size of shuffled batches
+    /// Planned batch size: the mean of the Poisson sampler, or the size of shuffled batches [default: a fortieth of the
+    /// records or subjects, at most 1024]
     #[arg(long, env = "CLOISTER_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
     pub batch: Option<usize>,
-    /// How batches are drawn: `poisson`, `truncated-poisson` (none above --max-batch) or `shuffle` (no amplification)
+    /// How batches are drawn: `poisson` (the default), `truncated-poisson` (none above --max-batch) or `shuffle` (no
+    /// amplification)
     #[arg(long, env = "CLOISTER_SAMPLING", value_name = "HOW", hide_env = true, hide_possible_values = true)]
     pub sampling: Option<Sampling>,
     /// Largest batch of truncated Poisson sampling; without it, one that costs next to no epsilon
     #[arg(long, env = "CLOISTER_MAX_BATCH", value_name = "B", hide_env = true, value_parser = whole)]
     pub max_batch: Option<usize>,
-    /// Training steps
+    /// Training steps [default: 16]
     #[arg(long, env = "CLOISTER_STEPS", value_name = "T", hide_env = true, value_parser = whole)]
     pub steps: Option<usize>,
-    /// Norm to which each example's gradient is clipped
+    /// Norm to which each example's gradient is clipped [default: 0.5]
     #[arg(long, env = "CLOISTER_CLIP_NORM", value_name = "C", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub clip_norm: Option<f64>,
-    /// Learning rate
+    /// Learning rate at its highest [default: 0.024 for up to two targets, 0.006 for more]
     #[arg(long, env = "CLOISTER_LEARNING_RATE", value_name = "RATE", hide_env = true, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: Option<f64>,
     /// How the rate goes over the steps: `linear` (falling, the default), `constant` or `cosine`
     #[arg(long, env = "CLOISTER_SCHEDULE", value_name = "FORM", hide_env = true, hide_possible_values = true)]
     pub schedule: Option<Schedule>,
-    /// Steps in which the rate rises before the first at the full rate
+    /// Steps in which the rate rises before the first at the full rate [default: 0]
     #[arg(long, env = "CLOISTER_WARMUP", value_name = "STEPS", hide_env = true)]
     pub warmup: Option<usize>,
-    /// What one change of the data is: `record` or `subject`
+    /// What one change of the data is: `record` (the default) or `subject`
     #[arg(long, env = "CLOISTER_UNIT", value_name = "UNIT", hide_env = true, hide_possible_values = true)]
     pub unit: Option<Unit>,
-    /// Adapted matrices: `qv`, `all`, or a list such as `q,k,v,o`
+    /// Adapted matrices: `qv`, `all`, or a list such as `q,k,v,o` [default: qv]
     #[arg(long, env = "CLOISTER_TARGETS", value_name = "LIST", hide_env = true)]
     pub targets: Option<String>,
-    /// Rank of the adapter
+    /// Rank of the adapter [default: 8]
     #[arg(long, env = "CLOISTER_RANK", value_name = "R", hide_env = true, value_parser = whole)]
     pub rank: Option<usize>,
-    /// Scale of the adapter, applied as alpha / rank
+    /// Scale of the adapter, applied as alpha / rank [default: twice the rank]
     #[arg(long, env = "CLOISTER_ALPHA", value_name = "ALPHA", hide_env = true, value_parser = whole)]
     pub alpha: Option<usize>,
-    /// Longest example in tokens
+    /// Longest example in tokens [default: 512, or the base's context if that is less]
     #[arg(long, env = "CLOISTER_MAX_TOKENS", value_name = "N", hide_env = true, value_parser = whole)]
     pub max_tokens: Option<usize>,
-    /// What happens to a longer example: `truncate` or `refuse`
+    /// What happens to a longer example: `truncate` (the default) or `refuse`
     #[arg(long, env = "CLOISTER_LENGTH", value_name = "RULE", hide_env = true, hide_possible_values = true)]
     pub length: Option<Length>,
-    /// Names of the record's parts in the data: `prompt=question,completion=answer`
+    /// Names of the record's parts in the data: `prompt=question,completion=answer`; quotation marks go around a name with a
+    /// comma or an equals sign
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
+    #[serde(default, deserialize_with = "column_map")]
     pub columns: Option<ColumnMap>,
-    /// How personal data is replaced: `surrogate`, `redact`, `mask`, `hash`, `hipaa-safe-harbor` or `gdpr-pseudonymise`
+    /// How personal data is replaced: `surrogate` (the default), `redact`, `mask`, `hash`, `hipaa-safe-harbor` or `gdpr-pseudonymise`
     #[arg(long, env = "CLOISTER_PROFILE", value_name = "PROFILE", hide_env = true)]
     pub profile: Option<Profile>,
     /// Lowest score of personal data that counts, 0 to 1: of all labels, or LABEL=SCORE of one; repeat it, or use a comma
@@ -135,6 +141,20 @@ where
     T: FromStr<Err: std::fmt::Display>,
 {
     String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+}
+
+/// A table of parts and names, or the text of the flag.
+fn column_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ColumnMap>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "must read columns = { prompt = \"question\" }, or \"prompt=question\"")]
+    enum Written {
+        Flag(String),
+        Table(Box<Columns>),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Flag(text) => text.parse().map(Some).map_err(D::Error::custom),
+        Written::Table(columns) => Ok(Some(ColumnMap(*columns))),
+    }
 }
 
 /// Bytes, written with a unit.
@@ -223,10 +243,11 @@ impl FromStr for ColumnMap {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut columns = serde_json::Map::new();
         let mut roles = serde_json::Map::new();
-        for item in text.split(',') {
+        for item in items(text) {
             let Some((part, column)) = item.split_once('=').map(|(part, column)| (part.trim(), column.trim())) else {
                 return Err("each item must read part=column".into());
             };
+            let column = column.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(column).trim();
             match part.strip_prefix("roles.") {
                 Some(role) => roles.insert(role.into(), column.into()),
                 None => columns.insert(part.into(), column.into()),
@@ -237,6 +258,15 @@ impl FromStr for ColumnMap {
         }
         serde_json::from_value(columns.into()).map(ColumnMap).map_err(|error| error.to_string())
     }
+}
+
+/// The pieces between commas that stand outside quotation marks.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
 }
 
 macro_rules! keys {
@@ -289,7 +319,11 @@ keys!(
 
 impl Settings {
     /// These settings (flags and environment), then the project's file, then the user's.
+    ///
+    /// # Errors
+    /// If a file is not one of settings, or a variable of the environment is misspelt.
     pub fn resolve(self) -> anyhow::Result<Settings> {
+        known_variables()?;
         Ok(self.or(Settings::from_files()?))
     }
 
@@ -338,7 +372,7 @@ impl Settings {
         }
         let settings: Settings = toml::from_str(text).map_err(|error| {
             Usage::new(
-                format!("{}: {}", place(&error), error.message()),
+                format!("{}: {}", place(&error), in_words(error.message())),
                 "see `cloister train --help` for what each key takes",
             )
         })?;
@@ -377,6 +411,54 @@ impl Settings {
     }
 }
 
+/// Says where settings come from beside the flags: what somebody left in a folder must not change a result unseen.
+pub(super) fn tell_places(console: &Console) {
+    let places = places();
+    if !places.is_empty() {
+        console.say(format_args!("settings of {} count where no flag says otherwise", places.join(", ")));
+    }
+}
+
+/// Variables that are set, files that are there.
+fn places() -> Vec<String> {
+    let variables = KEYS.iter().map(|key| variable(key)).filter(|name| std::env::var_os(name).is_some());
+    let files =
+        [Some(PathBuf::from("cloister.toml")), user_config()].into_iter().flatten().filter(|path| path.is_file());
+    variables.chain(files.map(|path| format!("`{}`", path.display()))).collect()
+}
+
+fn variable(key: &str) -> String {
+    format!("CLOISTER_{}", key.to_uppercase())
+}
+
+/// Refuses a variable that is one or two letters away from a setting's: it would be passed over without a word.
+fn known_variables() -> Result<(), Usage> {
+    for (name, _) in std::env::vars_os() {
+        let Some(key) = name.to_str().and_then(|name| name.strip_prefix("CLOISTER_")).map(str::to_lowercase) else {
+            continue;
+        };
+        if !KEYS.contains(&key.as_str())
+            && let Some(meant) = nearest_key(&key)
+        {
+            let message = format!("`{}` of the environment is no setting", variable(&key));
+            return Err(Usage::new(message, format!("did you mean `{}`?", variable(meant))));
+        }
+    }
+    Ok(())
+}
+
+/// The file reader's message in the words of its user.
+fn in_words(message: &str) -> String {
+    let words = [
+        ("expected usize", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+        ("expected a sequence", "expected a list such as [\"a\", \"b\"]"),
+    ];
+    words.iter().fold(message.to_owned(), |message, (from, to)| message.replace(from, to))
+}
+
 /// A finite number above 0, as flags give it.
 pub fn positive(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
@@ -411,11 +493,17 @@ fn user_config() -> Option<PathBuf> {
 }
 
 fn advice_for_key(key: &str) -> String {
-    let nearest = KEYS.iter().min_by_key(|known| distance(known, key));
-    match nearest {
-        Some(known) if distance(known, key) <= 1 + known.len() / 4 => format!("did you mean `{known}`?"),
-        _ => format!("known keys: {}", KEYS.join(", ")),
+    match nearest_key(key) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None if key == "sigma" || key == "threads" => format!("give --{key} on the command line"),
+        None => format!("known keys: {}", KEYS.join(", ")),
     }
+}
+
+/// The key that somebody meant who wrote `key`.
+fn nearest_key(key: &str) -> Option<&'static str> {
+    let nearest = KEYS.iter().min_by_key(|known| distance(known, key))?;
+    (distance(nearest, key) <= 1 + nearest.len() / 4).then_some(nearest)
 }
 
 /// Levenshtein's distance, with one row of the table.

@@ -120,7 +120,7 @@ fn pulling(error: &pull::Error) -> Advice {
             Exit::Broken,
             "the file was deleted; if it happens again, the source or a proxy on the way is not to be trusted",
         ),
-        E::Changed { .. } => advice(Exit::Broken, "remove the folder and pull the base again"),
+        E::Changed { .. } | E::Record { .. } => advice(Exit::Broken, "remove the folder and pull the base again"),
         E::File(inner) => file(inner),
         E::UnknownBase { .. } => advice(
             Exit::Usage,
@@ -159,7 +159,9 @@ fn text(error: &cloister_text::Error) -> Advice {
             "name the columns, such as --columns text=body; known shapes: messages, prompt and completion, \
                   instruction and output, conversations, text",
         ),
-        E::MissingField { .. } => Some("fill the field, or name another column with --columns"),
+        E::MissingField { .. } => {
+            Some("fill the field, or name another column with --columns; a table has its names in the first line")
+        }
         E::UnknownRole { .. } => Some("name the role with --columns roles.NAME=user (or system, assistant, tool)"),
         other => other.hint(),
     };
@@ -282,6 +284,7 @@ fn training(error: &train::Error) -> Advice {
             Exit::Usage,
             "add --resume to go on from it, or remove the folder to start anew: what it spent stays spent",
         ),
+        E::NotASnapshot { .. } => advice(Exit::Usage, "move it away, or choose another --out"),
         E::SnapshotInUse { .. } => advice(Exit::Usage, "wait until it ends, or choose another --out"),
         E::AllLost { .. } => {
             advice(Exit::Failed, "remove the folder of the snapshot and start anew: what was spent stays spent")

@@ -14,7 +14,7 @@ use cloister_text::risk::quasi::{Quasi, Said};
 use cloister_text::{Detector, DetectorOptions};
 use serde_json::{Map, Value, json};
 
-use super::config::{ColumnMap, Settings, whole};
+use super::config::{self, ColumnMap, Settings, whole};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
@@ -49,7 +49,7 @@ const FIRST_PLACES: usize = 20;
                   cloister.toml, limits in [quality]; see docs/guides/ingest.md."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines; `-` is stdin
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder of the dataset
@@ -196,6 +196,7 @@ impl Args {
         let provenance = declared.on(Date::of(now))?;
         let options = settings.quality.clone().unwrap_or_default();
         let risk = self.risk.request()?;
+        config::tell_places(console);
         let detection = self.detection.options()?;
         let detector = Detector::new(&detection)?;
         let toxic = match &self.toxic_words {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use cloister_text::{Detector, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer};
 use serde_json::{Map, Value, json};
 
-use super::config::{ColumnMap, Settings};
+use super::config::{self, ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
@@ -29,9 +29,9 @@ use crate::protect::{self, fresh_key, read_key, restore, write_map, write_record
                         same. Exit 4 if a file cannot be restored: no key, another key, or a file that was changed."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines; `-` is stdin
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     file: PathBuf,
-    /// The protected records
+    /// The protected records, as JSON lines
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// How data is replaced: surrogate, redact, mask, hash, hipaa-safe-harbor, gdpr-pseudonymise or reversible
@@ -69,12 +69,20 @@ impl Args {
                 return Err(Usage::new("protected records go to a file", "give --out a name").into());
             }
         }
+        if !self.restore
+            && let Some(form) = other_form(&self.out)
+        {
+            let message =
+                format!("protected records are written as JSON lines, and `{}` says {form}", self.out.display());
+            return Err(Usage::new(message, "give --out a name that ends in .jsonl").into());
+        }
         if self.map.as_ref() == Some(&self.out) {
             return Err(Usage::new("records and map are one file", "give --map another name").into());
         }
         if self.restore {
             return self.undo(console);
         }
+        config::tell_places(console);
         let policy = self.policy()?;
         let options = self.detection.options()?;
         let detector = Detector::new(&options)?;
@@ -221,6 +229,18 @@ impl Args {
         if let Some(map) = &self.map {
             console.say(format_args!("wrote {}: with it the replacement can be undone", map.display()));
         }
+    }
+}
+
+/// The form that a name's ending promises, where it is none of ours.
+fn other_form(path: &Path) -> Option<&'static str> {
+    match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+        "csv" => Some("CSV"),
+        "tsv" => Some("TSV"),
+        "parquet" => Some("Parquet"),
+        "arrow" | "feather" | "ipc" => Some("Arrow"),
+        "gz" | "zst" => Some("compressed"),
+        _ => None,
     }
 }
 

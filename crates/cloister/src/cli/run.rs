@@ -39,7 +39,7 @@ const CURVE_POINTS: usize = 33;
                         commitment. Exit 3 if a gate says no. Ctrl-C keeps a snapshot; --resume goes on from it."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such
     data: PathBuf,
     #[command(flatten)]
     flags: Flags,
@@ -130,6 +130,7 @@ impl Args {
         let detector = Detector::new(&options)?;
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
+        interrupt::watch();
         let key = match self.flags.dry_run {
             true => crate::protect::fresh_key()?,
             false => match layout.key(self.flags.resume, team) {
@@ -151,7 +152,11 @@ impl Args {
         if protection.personal_names > 0 {
             super::protect::warn_of_names(console, protection.personal_names);
         }
-        let prepared = match draft.prepare(console, &self.flags.settings, &dataset, ready) {
+        let prepared = interrupt::check()
+            .map_err(anyhow::Error::from)
+            .and_then(|()| draft.prepare(console, &self.flags.settings, &dataset, ready))
+            .and_then(|prepared| interrupt::check().map(|()| prepared).map_err(Into::into));
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 layout.abandon(self.flags.resume, team);
@@ -167,7 +172,6 @@ impl Args {
         }
         let shape = dataset.shape.to_string();
         drop(dataset);
-        interrupt::watch();
         let request = Request {
             ready: &prepared.ready,
             corpus: &prepared.corpus,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use cloister_text::Detector;
 use serde_json::{Map, Value, json};
 
-use super::config::{ColumnMap, whole};
+use super::config::{self, ColumnMap, whole};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
@@ -74,6 +74,7 @@ enum Target {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        config::tell_places(console);
         let options = self.detection.options()?;
         let detector = Detector::new(&options)?;
         if self.review.review {

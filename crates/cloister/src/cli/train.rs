@@ -25,7 +25,7 @@ use crate::train::{Outcome, Request, Team, assist, remove_snapshot, snapshot_in,
                         goes on from it, also after a kill: steps that were under way then are lost, and counted."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines; `-` is stdin
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     data: PathBuf,
     #[command(flatten)]
     flags: Flags,
@@ -108,13 +108,14 @@ pub(super) fn refuse_full(out: &std::path::Path) -> anyhow::Result<()> {
 }
 
 pub(super) fn dry_run(console: &Console, prepared: &Prepared) -> anyhow::Result<Exit> {
+    console.say("measuring the speed of this machine");
     let cost = prepared.cost()?;
     print_cost(console, &cost);
     let mut fields = plan_fields(prepared);
     fields.insert(
         "cost".into(),
         json!({"memory_bytes": cost.memory_bytes, "tokens_per_second": cost.tokens_per_second,
-               "tokens": cost.tokens, "seconds": cost.seconds}),
+               "tokens": cost.tokens, "seconds": cost.seconds, "evaluation_seconds": cost.evaluation_seconds}),
     );
     console.document("planned", fields)?;
     Ok(Exit::Passed)
@@ -153,7 +154,7 @@ pub(super) fn plan_fields(prepared: &Prepared) -> Map<String, Value> {
     let plan = &prepared.plan;
     let value = json!({
         "epsilon": plan.epsilon(), "delta": plan.delta(), "sigma": plan.sigma(), "q": plan.q(), "steps": plan.steps(),
-        "plan": plan,
+        "plan": plan, "recipe": prepared.recipe_fields(),
     });
     match value {
         Value::Object(fields) => fields,

@@ -9,6 +9,7 @@ use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan};
 use cloister_model::{Activations, Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
 use cloister_text::{Columns, Dataset};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::config::{self, Length, Memory, Sampling, Settings, Unit, positive};
@@ -21,7 +22,7 @@ use crate::progress::{self, Progress};
 use crate::protect::random_key;
 use crate::pull::{Base as Found, Home, verify};
 use crate::train::corpus::{Grouping, Units, shared_records};
-use crate::train::cost::Cost;
+use crate::train::cost::{Cost, Work, estimate};
 use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Passes, Ready, Recipe, Schedule, StepFigures, Watch};
 
 /// Longest example unless the user or the base's context says less.
@@ -38,6 +39,8 @@ const RATE_FEW: f64 = 2.4e-2;
 const RATE_MANY: f64 = 6e-3;
 /// Records of one subject in one draw.
 const SUBJECT_CAP: u32 = 8;
+/// Above this ratio of noise to signal nothing was ever seen to be learnt in the runs of docs/recipe.md, whose ratios are 3 to 7.
+const DROWNING_NOISE: f64 = 25.0;
 /// Above this the literature speaks of a weak guarantee, or none (Ponomareva et al. 2023, "How to DP-fy ML").
 const WEAK_EPSILON: f64 = 10.0;
 
@@ -182,7 +185,7 @@ impl Flags {
         if folder.exists() && !folder.is_dir() {
             return Err(Usage::new(format!("`{shown}` is not a folder"), "choose another --metrics").into());
         }
-        if !self.resume && Metrics::taken(folder) {
+        if !self.resume && !self.dry_run && Metrics::taken(folder) {
             let message = format!("`{shown}` holds the metrics of another run");
             return Err(Usage::new(message, "choose another --metrics").into());
         }
@@ -259,6 +262,7 @@ impl Draft {
     /// Reads the records at `data`, and decides the plan and the recipe.
     pub(super) fn of(console: &Console, flags: &Flags, data: &Path) -> anyhow::Result<(Self, Dataset)> {
         let settings = &flags.settings;
+        config::tell_places(console);
         let columns = input::columns(settings.columns.clone())?;
         let commitment_key = random_key()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(&commitment_key)?;
@@ -283,7 +287,7 @@ impl Draft {
             ));
         }
         let evaluation = match &settings.evaluation {
-            Some(path) => Some((path.clone(), public_records(console, path, &columns, &dataset)?)),
+            Some(path) => Some((path.clone(), public_records(console, path, columns, &dataset)?)),
             None => None,
         };
         let commitment = Commitment { key: commitment_key, hmac: hex(&commitment.finalize().into_bytes()) };
@@ -329,9 +333,15 @@ impl Draft {
     }
 }
 
-/// Records to measure on; one that is trained on would make the loss a figure about the training data.
-fn public_records(console: &Console, path: &Path, columns: &Columns, private: &Dataset) -> anyhow::Result<Dataset> {
-    let public = input::read(console, path, columns)?;
+/// Records to measure on; one that is trained on would make the loss a figure about the training data. They may have the
+/// columns of the training data or the standard ones.
+fn public_records(console: &Console, path: &Path, columns: Columns, private: &Dataset) -> anyhow::Result<Dataset> {
+    let public = match input::read(console, path, &columns) {
+        Err(error) if columns != Columns::default() => {
+            input::read(console, path, &Columns::default()).map_err(|_| error)?
+        }
+        read => read?,
+    };
     match shared_records(private, &public) {
         0 => Ok(public),
         shared => {
@@ -361,15 +371,76 @@ pub(super) fn targets(text: &str) -> anyhow::Result<Vec<Target>> {
 }
 
 impl Prepared {
-    /// The plan, as it is printed before training.
+    /// The plan and the recipe, as they are printed before training.
     pub(super) fn print_plan(&self, console: &Console) {
         console.say(console.ink(Ink::Bold, "privacy plan"));
         for (name, value) in self.plan.describe() {
             console.say(format_args!("  {name:<24} {value}"));
         }
-        if self.plan.units() < 10_000 {
+        console.say(console.ink(Ink::Bold, "recipe"));
+        for (name, value) in self.recipe_facts() {
+            console.say(format_args!("  {name:<24} {value}"));
+        }
+        let noise = self.noise_to_signal();
+        if noise > DROWNING_NOISE {
+            console.warn(format_args!(
+                "the noise of a step is about {noise:.0} times as long as the longest gradient it can hide: expect to learn \
+                 little; take more records, a larger --batch or a larger --epsilon"
+            ));
+        } else if self.plan.units() < 10_000 {
             console.say(console.ink(Ink::Dim, "  fewer than 10,000 units: expect the noise to cost utility"));
         }
+    }
+
+    /// How the adapter is trained, in words.
+    fn recipe_facts(&self) -> [(&'static str, String); 5] {
+        let (recipe, steps) = (&self.recipe, self.plan.steps());
+        let lora = &recipe.lora;
+        let targets: Vec<&str> = lora.targets.iter().map(|target| target.module()).collect();
+        let (first, last) = (recipe.rate(1, steps), recipe.rate(steps, steps));
+        let warmup = match recipe.schedule.warmup_steps {
+            0 => String::new(),
+            steps => format!(" after {} of warm-up", counted(steps as usize, "step")),
+        };
+        let cut = match self.corpus.truncated {
+            0 => String::new(),
+            records => format!(", {} cut", counted(records, "record")),
+        };
+        [
+            ("adapter", format!("rank {}, alpha {}, on {}", lora.rank, lora.alpha, targets.join(", "))),
+            ("learning rate", format!("{first} to {last:.3e} ({}{warmup})", recipe.schedule.decay)),
+            ("longest example", format!("{} tokens{cut}", self.max_tokens)),
+            (
+                "evaluations",
+                match self.evaluation() {
+                    Some(examples) => {
+                        let records = counted(examples.len(), "public record");
+                        format!("{} on {records}", recipe.evaluations(steps))
+                    }
+                    None => "none: no --evaluation FILE".into(),
+                },
+            ),
+            ("noise in a step", format!("{:.1} times the longest gradient", self.noise_to_signal())),
+        ]
+    }
+
+    /// The recipe's part of a document.
+    pub(super) fn recipe_fields(&self) -> Value {
+        let (recipe, lora) = (&self.recipe, &self.recipe.lora);
+        json!({
+            "targets": lora.targets.iter().map(|target| target.module()).collect::<Vec<_>>(),
+            "rank": lora.rank, "alpha": lora.alpha, "learning_rate": recipe.learning_rate,
+            "schedule": recipe.schedule.decay.to_string(), "warmup_steps": recipe.schedule.warmup_steps,
+            "max_tokens": self.max_tokens, "records_cut": self.corpus.truncated,
+            "noise_to_signal": self.noise_to_signal(),
+        })
+    }
+
+    /// Expected length of a step's noise over that of the longest mean gradient: `sigma sqrt(d) / B`, for `d` parameters get
+    /// noise of `sigma C / B` each, and no mean of clipped gradients is longer than `C`.
+    fn noise_to_signal(&self) -> f64 {
+        let parameters = self.recipe.lora.parameters(self.ready.decoder.config()) as f64;
+        self.plan.sigma() * parameters.sqrt() / self.plan.denominator()
     }
 
     /// Chooses passes that stay within `budget` bytes.
@@ -387,11 +458,16 @@ impl Prepared {
 
     /// Memory and time, from the shapes and a short probe.
     pub(super) fn cost(&self) -> anyhow::Result<Cost> {
-        let per_unit = self.corpus.examples.len() as f64 / self.corpus.units.len() as f64;
-        let mean = self.corpus.tokens() as f64 / self.corpus.examples.len() as f64;
-        let batch = self.plan.expected_batch() * per_unit;
-        let (decoder, tokens) = (&self.ready.decoder, (mean, self.longest_pass()));
-        Ok(crate::train::cost::estimate(decoder, &self.recipe, tokens, batch, self.plan.steps())?)
+        let examples = self.corpus.examples.len() as f64;
+        let evaluated = self.evaluation().unwrap_or_default();
+        let work = Work {
+            mean_tokens: self.corpus.tokens() as f64 / examples,
+            longest_pass: self.longest_pass(),
+            batch: self.plan.expected_batch() * examples / self.corpus.units.len() as f64,
+            steps: self.plan.steps(),
+            evaluation_tokens: evaluated.iter().map(|example| example.tokens.len()).sum(),
+        };
+        Ok(estimate(&self.ready.decoder, &self.recipe, &work)?)
     }
 
     /// Tokens of the largest unit: its records go through the decoder together.
@@ -421,6 +497,9 @@ pub(super) fn print_cost(console: &Console, cost: &Cost) {
         cost.tokens,
         cost.tokens_per_second
     ));
+    if cost.evaluation_seconds > 0.0 {
+        console.say(format_args!("  {:<24} about {}", "evaluations", minutes(cost.evaluation_seconds)));
+    }
 }
 
 /// An epsilon with three decimals, rounded up: what is shown must not promise more than what was computed.

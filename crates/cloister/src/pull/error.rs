@@ -81,6 +81,15 @@ pub enum Error {
         found: String,
     },
 
+    /// The record of a pulled base does not speak of that base, or not of all of it.
+    #[error("the record of base `{name}` cannot be trusted: {reason}")]
+    Record {
+        /// The base.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
     /// Neither a known name nor the form of a hub id.
     #[error("unknown base `{name}`")]
     UnknownBase {

@@ -3,11 +3,13 @@
 //! Layout: `<home>/bases/<name>/`, with the model's files and `base.json`; home is `$CLOISTER_HOME`, else
 //! `$XDG_DATA_HOME/cloister`, else `~/.local/share/cloister`.
 //!
-//! Invariant: `base.json` is written last, so a folder that has one is complete; it names every file with its digest.
+//! Invariants: `base.json` is written last, so a folder that has one is complete; it names every file with its digest. It is
+//! trusted no further than that: for a known name, file and digest are those of this program, and a file that it
+//! does not name is not there for anybody.
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +108,9 @@ impl Home {
                     url: path.display().to_string(),
                     reason: error.to_string(),
                 };
-                serde_json::from_slice(&bytes).map(Some).map_err(reason)
+                let manifest: Manifest = serde_json::from_slice(&bytes).map_err(reason)?;
+                manifest.check(name).map_err(|reason| Error::Record { name: name.into(), reason })?;
+                Ok(Some(manifest))
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(crate::Error::read(path)(error).into()),
@@ -139,11 +143,50 @@ impl Home {
     }
 }
 
-/// Compares every file of a pulled base with its digest: the pinned one where there is one, else the recorded one.
+impl Manifest {
+    /// Whether this is a record of the base `name`, and of what is loaded of it.
+    fn check(&self, name: &str) -> Result<(), &'static str> {
+        let plain = |path: &str| {
+            let mut parts = Path::new(path).components();
+            parts.next().is_some() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+        };
+        let names = |wanted: &str| self.files.iter().any(|file| file.path == wanted);
+        if self.name != name {
+            return Err("it is of another base");
+        }
+        if self.files.is_empty() || !self.files.iter().all(|file| plain(&file.path)) {
+            return Err("it names no files, or files elsewhere");
+        }
+        if self.entry != "." && !names(&self.entry) {
+            return Err("what it would load is not among its files");
+        }
+        match Known::find(name) {
+            Some(known) if self.entry != known.file() => Err("it would load another file than the known one"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Compares every file of a pulled base with its digest: the pinned one where there is one, else the recorded one. In a
+/// folder that is loaded as a whole, a file without a digest is a change too.
 pub fn verify(home: &Home, manifest: &Manifest, show: Show) -> Result<(), Error> {
     let folder = home.base_folder(&manifest.name);
     let total = manifest.files.iter().map(|file| file.bytes).sum();
     let mut progress = Progress::new(show, "verifying", total, Unit::Bytes);
+    if manifest.entry == "." {
+        let listed = |path: &Path| manifest.files.iter().any(|file| Path::new(&file.path) == path);
+        if let Some(file) =
+            files_below(&folder)?.into_iter().find(|path| path != Path::new("base.json") && !listed(path))
+        {
+            let (name, file) = (manifest.name.clone(), file.display().to_string());
+            return Err(Error::Changed {
+                name,
+                file,
+                expected: "nothing".into(),
+                found: "a file that was not pulled".into(),
+            });
+        }
+    }
     let pinned = Known::find(&manifest.name);
     for file in &manifest.files {
         let expected =
@@ -158,6 +201,24 @@ pub fn verify(home: &Home, manifest: &Manifest, show: Show) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// The files below a folder, relative to it, apart from those that a pull has begun.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>, crate::Error> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(&at).map_err(crate::Error::read(&at))?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if !entry.file_name().to_string_lossy().starts_with(".cloister-")
+                && let Ok(path) = path.strip_prefix(folder)
+            {
+                files.push(path.to_owned());
+            }
+        }
+    }
+    Ok(files)
 }
 
 /// The base that `--base` means: a GGUF file, a Hugging Face folder, or a pulled name.

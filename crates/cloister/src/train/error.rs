@@ -118,6 +118,14 @@ pub enum Error {
         /// Its folder.
         path: PathBuf,
     },
+    /// Something else has the name that the snapshot would have.
+    #[error("`{}` is in the way of the snapshot: {problem}", path.display())]
+    NotASnapshot {
+        /// Its place.
+        path: PathBuf,
+        /// What it is.
+        problem: &'static str,
+    },
     /// There is nothing to go on from.
     #[error("there is no snapshot in `{}`", path.display())]
     NoSnapshot {

@@ -66,6 +66,12 @@ impl Recipe {
     pub fn rate(&self, step: u64, steps: u64) -> f64 {
         self.learning_rate * self.schedule.share(step, steps)
     }
+
+    /// Evaluations in a run of `steps` steps: before the first, every [`Recipe::evaluate_every`], and after the last.
+    #[must_use]
+    pub fn evaluations(&self, steps: u64) -> u64 {
+        1 + steps.div_ceil(self.evaluate_every.max(1))
+    }
 }
 
 /// A base that is ready to train on.

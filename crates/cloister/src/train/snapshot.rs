@@ -190,13 +190,48 @@ fn sweep(folder: &Path) {
     }
 }
 
+/// Whether a name in the folder is one that a run gives.
+fn is_ours(name: &str) -> bool {
+    name == STATE
+        || name == LOCK
+        || name == WAITING
+        || [".cloister-", ".adapter-"].iter().any(|own| name.starts_with(own))
+}
+
+/// What is not a snapshot's stays untouched: a link, a file, or a folder with anything else in it. A run locks its folder
+/// first and writes then, so one without a lock or a state is nobody's snapshot.
+fn refuse_foreign(folder: &Path) -> Result<(), Error> {
+    let refused = |problem| Err(Error::NotASnapshot { path: folder.into(), problem });
+    match std::fs::symlink_metadata(folder) {
+        Ok(found) if found.is_symlink() => return refused("a link"),
+        Ok(found) if !found.is_dir() => return refused("a file"),
+        Ok(_) => {}
+        Err(_) => return Ok(()),
+    }
+    let (mut any, mut marked) = (false, false);
+    for entry in std::fs::read_dir(folder).map_err(crate::Error::read(folder))?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if link || !is_ours(&name) {
+            return refused("a folder with other things in it");
+        }
+        any = true;
+        marked |= name == LOCK || name == STATE;
+    }
+    if any && !marked { refused("a folder with other things in it") } else { Ok(()) }
+}
+
 /// Makes the folder this process's own until it ends, however it ends, and clears what a killed write left there. Two
 /// processes that went on from one snapshot would spend the same steps twice.
 fn lock(folder: &Path) -> Result<File, Error> {
+    refuse_foreign(folder)?;
     create_private_folder(folder)?;
     let path = folder.join(LOCK);
-    let opened = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = opened.map_err(crate::Error::write(&path))?;
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.create(true).truncate(false).write(true).open(&path).map_err(crate::Error::write(&path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Error::SnapshotInUse { path: folder.into() }),

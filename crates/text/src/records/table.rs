@@ -210,7 +210,11 @@ impl Rows {
             if matches!(name, Cow::Owned(_)) {
                 faults.push((line, Err(Error::CellNotUtf8 { line, column })));
             }
-            let mut name = if name.trim().is_empty() { format!("column-{column}") } else { name.into_owned() };
+            // Spreadsheets leave spaces around names, and nobody sees them.
+            let mut name = match name.trim() {
+                "" => format!("column-{column}"),
+                name => name.to_owned(),
+            };
             if known.contains(&name) {
                 faults.push((line, Err(Error::RepeatedColumn { line, column })));
                 name = format!("{name} (column {column})");
