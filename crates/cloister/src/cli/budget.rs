@@ -233,7 +233,12 @@ impl TuningArgs {
             (Distribution::Geometric, None) => negative_binomial(1.0),
             (Distribution::Logarithmic, None) => negative_binomial(0.0),
         };
-        print_one(console, TuningQuestion { run: Phase { q, sigma, steps }, trials, mean, delta }.answer()?)
+        let answer = TuningQuestion { run: Phase { q, sigma, steps }, trials, mean, delta }.answer()?;
+        let epsilon = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or(f64::INFINITY);
+        if epsilon("epsilon") >= epsilon("epsilon_every_run") {
+            console.say("hiding the other runs gains nothing here: showing every one of them costs no more");
+        }
+        print_one(console, answer)
     }
 }
 

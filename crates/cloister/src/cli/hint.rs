@@ -124,7 +124,10 @@ fn pulling(error: &pull::Error) -> Advice {
         E::File(inner) => file(inner),
         E::UnknownBase { .. } => advice(
             Exit::Usage,
-            format!("known names: {}; any other must be a hub id `organisation/model`", pull::known_names().join(", ")),
+            format!(
+                "known names: {}; any other must be a hub id `organisation/model`, a .gguf file or a folder",
+                pull::known_names().join(", ")
+            ),
         ),
         E::NotPulled { name } => advice(Exit::Usage, format!("cloister pull {name}")),
         E::NotABase { .. } => advice(
