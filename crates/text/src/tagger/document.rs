@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::judge::Judge;
 use super::model::Model;
 use super::{Kind, hints_of};
 use crate::detect::names::Names;
@@ -28,14 +29,15 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
     for (view, people) in views.iter().zip(&mut found) {
         let hints = hints_of(view, people);
         people.retain(|span| span.score >= SURE_RULE);
+        let judge = Judge { view, names, gazetteer: *model.gazetteer() };
+        let mut proposed = Vec::new();
         for name in model.names(view, &hints) {
-            if is_written_by_us(view, name.start, name.end) {
-                continue;
+            if !is_written_by_us(view, name.start, name.end) {
+                judge.judge(name, |name| proposed.push(name));
             }
+        }
+        for name in proposed {
             let label = label(name.kind);
-            if NAMES_OF_FIELDS.contains(&&view.text[name.start..name.end]) {
-                continue;
-            }
             if name.kind != Kind::Person && name.probability >= SOUGHT {
                 let text = &view.text[name.start..name.end];
                 let one = sought.entry(text).or_insert((label, true));
@@ -57,12 +59,6 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
 
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
-
-/// Capitals that announce a number or stand for a thing: nobody's name, whatever stands beside them.
-const NAMES_OF_FIELDS: [&str; 25] = [
-    "SSN", "ITIN", "EIN", "TIN", "NPI", "MRN", "MBI", "DOB", "IBAN", "BIC", "SWIFT", "VAT", "NINO", "NIE", "NIF",
-    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS",
-];
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
 fn is_written_by_us(view: &View<'_>, start: usize, end: usize) -> bool {
