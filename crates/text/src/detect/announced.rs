@@ -15,8 +15,10 @@ const WORDS: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Announced {
     No,
-    /// Addressed, speaking, signing, or said to do what persons do.
-    Likely,
+    /// Said to do what persons do.
+    Acting,
+    /// Addressed, speaking or signing.
+    Addressed,
     /// By an honorific, or by a word for "name".
     Sure,
 }
@@ -40,9 +42,10 @@ pub(crate) fn announced(view: &View<'_>, names: &Names, start: usize, end: usize
     match finder.cue(first) {
         Cue::Honorific if !capital_behind => Announced::Sure,
         Cue::Naming if closes || !capital_behind => Announced::Sure,
-        Cue::Greeting if closes => Announced::Likely,
+        Cue::Greeting if closes => Announced::Addressed,
         _ if capital_behind => Announced::No,
-        _ if speaks(&finder, first, last) || finder.acts(first, last) => Announced::Likely,
+        _ if speaks(&finder, first, last) || finder.signs(first, last) => Announced::Addressed,
+        _ if finder.acts(first, last) => Announced::Acting,
         _ => Announced::No,
     }
 }
@@ -100,10 +103,10 @@ mod tests {
             ("Jiayi here. It fails.", "Jiayi"),
             ("[10:32] Tomás: ok see you", "Tomás"),
             ("The box is dead.\nRegards,\nKehinde", "Kehinde"),
-            ("Sefa said no", "Sefa"),
         ] {
-            assert_eq!(of(text, name), Announced::Likely, "{text}");
+            assert_eq!(of(text, name), Announced::Addressed, "{text}");
         }
+        assert_eq!(of("Sefa said no", "Sefa"), Announced::Acting);
         for (text, name) in [
             ("We moved to Zhiqiang, it is small", "Zhiqiang"),
             ("It is Dr. Martens Street", "Martens"),

@@ -31,6 +31,7 @@ mod resolve;
 mod secret;
 mod username;
 mod view;
+pub(crate) mod whereabouts;
 
 use std::collections::{BTreeMap, HashSet};
 

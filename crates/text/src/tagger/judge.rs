@@ -7,6 +7,7 @@
 use super::gazetteer::{Classes, Gazetteer};
 use super::{Kind, Name};
 use crate::detect::names::{Names, Word};
+use crate::detect::whereabouts::leads_to_place;
 use crate::detect::{Announced, Form, Token, View, announced, plain};
 
 /// Capitals that announce a number or stand for a thing: nobody's name, whatever stands beside them.
@@ -30,6 +31,9 @@ const BEFORE_PLACES: [&str; 22] = [
 
 /// From this probability on the tagger's word for a place stands against a list of given names.
 const PLAIN: f32 = 0.9;
+
+/// From this probability on it stands against a verb that is said of persons, which metonymy uses of towns as well.
+const DOUBTED: f32 = 0.75;
 
 /// A name announced by an honorific or a word for "name" is one with at least this probability.
 const ANNOUNCED: f32 = 0.8;
@@ -66,6 +70,13 @@ impl Judge<'_> {
         while first < to && (self.names_a_field(to - 1) || to - first > 1 && self.is_label(to - 1)) {
             to -= 1;
         }
+        while name.kind == Kind::Person && to - first > 1 && self.leads_to_name(first) {
+            first += 1;
+        }
+        // The label of a field alone, such as `E-mail:`.
+        if to - first == 1 && name.kind != Kind::Person && self.is_label(first) {
+            return None;
+        }
         let own = tokens.get(first..to).filter(|own| !own.is_empty())?;
         let (start, end) = (own[0].start, own[own.len() - 1].end);
         let mut name = Name { start, end, ..name };
@@ -88,29 +99,48 @@ impl Judge<'_> {
     /// tagger's word.
     fn kind(&self, name: Name, own: &[Token], said: Announced, is_part: bool) -> Kind {
         let classes = self.gazetteer.look_up(&plain(&self.view.text[name.start..name.end]));
-        let place = Classes::CITY_LARGE.with(Classes::CITY).with(Classes::COUNTRY).with(Classes::REGION);
+        let land = Classes::COUNTRY.with(Classes::REGION);
+        let large = land.with(Classes::CITY_LARGE);
         let person =
             Classes::GIVEN.with(Classes::GIVEN_FREQUENT).with(Classes::SURNAME).with(Classes::SURNAME_FREQUENT);
-        let is_place = classes.any(place);
+        let first = self.view.tokens.partition_point(|token| token.start < name.start);
         match name.kind {
             Kind::Place if own.iter().all(Token::is_word) => {
-                let given = self.is_given_name(own);
+                let ordinary = |token: &Token| self.names.look_up(self.view.word(token)).ordinary;
+                let given = self.is_given_name(own) && !own[1..].iter().any(ordinary);
+                let unsure = is_part || name.probability < PLAIN;
                 let is_person = match said {
                     Announced::Sure => true,
-                    Announced::Likely => !is_place || given,
+                    // A small town has the name of somebody more often than it speaks.
+                    Announced::Acting => {
+                        given || !classes.any(large) && (name.probability < DOUBTED || !classes.any(Classes::CITY))
+                    }
+                    Announced::Addressed => given || !classes.any(large),
                     Announced::No => {
-                        given && !is_place && !self.stands_as_place(own) && (is_part || name.probability < PLAIN)
+                        given && unsure && !classes.any(large.with(Classes::CITY)) && !self.stands_as_place(first, own)
                     }
                 };
                 if is_person { Kind::Person } else { Kind::Place }
             }
+            Kind::Person | Kind::Organisation if said == Announced::No && self.is_whereabouts(first, own) => {
+                Kind::Place
+            }
             // A country, and a city that is nobody's name.
-            Kind::Person if said == Announced::No && is_place && !classes.any(person) => Kind::Place,
-            Kind::Organisation if said != Announced::Sure && classes.any(Classes::COUNTRY.with(Classes::REGION)) => {
+            Kind::Person if said == Announced::No && classes.any(large.with(Classes::CITY)) && !classes.any(person) => {
+                Kind::Place
+            }
+            Kind::Organisation
+                if said != Announced::Sure && classes.any(land) && !classes.any(Classes::ORGANISATION) =>
+            {
                 Kind::Place
             }
             kind => kind,
         }
+    }
+
+    /// Somebody lives there or goes there, and it is no given name: "lived in Carol's house".
+    fn is_whereabouts(&self, first: usize, own: &[Token]) -> bool {
+        leads_to_place(self.view, first) && !self.is_given_name(own)
     }
 
     fn word(&self, index: usize) -> &str {
@@ -126,6 +156,22 @@ impl Judge<'_> {
         let known = self.names.look_up(self.word(index));
         let colon = self.view.at(self.view.tokens[index].end) == b':';
         colon && (known.ordinary || known.is(Word::FormLabel) || known.common && !known.is_name())
+    }
+
+    /// `Ciao Giulia`, `Driver Szymański`, `le saluda Joaquín`: a word before a name, and none of it.
+    fn leads_to_name(&self, index: usize) -> bool {
+        let tokens = &self.view.tokens;
+        let known = self.names.look_up(self.word(index));
+        let capital = tokens.get(index + 1).is_some_and(|token| token.form != Form::Lower);
+        match tokens[index].form {
+            Form::Lower => capital && !known.is(Word::Particle) && !known.is_name(),
+            _ => {
+                let cue = known.is(Word::Cue) || known.is(Word::Honorific) || known.is(Word::FormLabel);
+                let rest = self.names.look_up(self.word(index + 1));
+                let apart = !known.is_name() && !known.is(Word::Particle) && !rest.ordinary;
+                apart && capital && (cue || known.ordinary)
+            }
+        }
     }
 
     /// Whether words in small letters can be a place: of countries and large cities, if no article makes a thing of them;
@@ -162,20 +208,20 @@ impl Judge<'_> {
 
     /// `Iraqi`, `African-American`: whence people come, and no place.
     fn is_nationality(&self, first: usize, to: usize) -> bool {
-        (first..to).all(|index| {
-            let place = Classes::COUNTRY.with(Classes::REGION).with(Classes::CITY_LARGE).with(Classes::CITY);
-            plain(self.word(index)).split('-').all(|part| {
-                let classes = self.gazetteer.look_up(part);
-                let of_many = part.strip_suffix('s').map(|one| self.gazetteer.look_up(one)).unwrap_or_default();
-                classes.any(Classes::NATIONALITY) && !classes.any(place)
-                    || of_many.any(Classes::NATIONALITY) && classes == Classes::default()
+        self.classes(first, to).any(Classes::NATIONALITY)
+            || (first..to).all(|index| {
+                let place = Classes::COUNTRY.with(Classes::REGION).with(Classes::CITY_LARGE).with(Classes::CITY);
+                plain(self.word(index)).split('-').all(|part| {
+                    let classes = self.gazetteer.look_up(part);
+                    let of_many = part.strip_suffix('s').map(|one| self.gazetteer.look_up(one)).unwrap_or_default();
+                    classes.any(Classes::NATIONALITY) && !classes.any(place)
+                        || of_many.any(Classes::NATIONALITY) && classes == Classes::default()
+                })
             })
-        })
     }
 
     /// Behind a word for being somewhere, or with a word such as "River" at its end.
-    fn stands_as_place(&self, own: &[Token]) -> bool {
-        let first = self.view.tokens.partition_point(|token| token.start < own[0].start);
+    fn stands_as_place(&self, first: usize, own: &[Token]) -> bool {
         let one = first.checked_sub(1).map(|index| plain(self.word(index))).unwrap_or_default();
         let part = Classes::PLACE_WORD.with(Classes::ORGANISATION_WORD);
         BEFORE_PLACES.contains(&one.as_str())
