@@ -31,7 +31,7 @@ const EXAMPLES: [Share; 10] = [
     share(Label::IP_ADDRESS, 121, 122),
     share(Label::URL, 104, 104),
     share(Label::CREDENTIAL, 176, 176),
-    share(Label::PERSON, 1270, 1370),
+    share(Label::PERSON, 1369, 1370),
     share(Label::LOCATION, 353, 363),
 ];
 

@@ -109,6 +109,46 @@ fn candidates_are_at_least_the_spans() {
 }
 
 #[test]
+fn what_is_searched_for_comes_from_flag_environment_and_file() {
+    let place = Place::new();
+    // A Spanish number with its check letter, a British postcode beside its town, a name.
+    place.file("in.jsonl", "{\"id\":\"a\",\"text\":\"I am Ana Ruiz, NIF 12345678Z, from London SW1A 2AA\"}\n");
+    let scan = |environment: &[(&str, &str)], more: &[&str]| {
+        let mut command = place.command();
+        command.args(["scan", "in.jsonl", "--json"]).args(more).envs(environment.iter().copied());
+        let document = Ran::of(command.output().unwrap()).exits(0).document();
+        let found: Vec<String> = document["by_label"].as_object().unwrap().keys().cloned().collect();
+        (found, document["detection"].clone())
+    };
+    let (found, detection) = scan(&[], &[]);
+    assert_eq!(found, ["ES_NIF", "LOCATION", "PERSON"]);
+    assert_eq!(detection, json!({"threshold": 0.5, "recall": 0.6}));
+    let has = |found: &[String], label: &str| found.iter().any(|name| name == label);
+    let (found, detection) = scan(&[], &["--locales", "us,gb"]);
+    assert!(!has(&found, "ES_NIF") && has(&found, "PERSON"), "{found:?}");
+    assert_eq!(detection["locales"], json!(["us", "gb"]));
+    let thresholds = ["--threshold", "0.4", "--threshold", "PERSON=1,ES_NIF=1"];
+    let (found, detection) = scan(&[("CLOISTER_THRESHOLD", "LOCATION=1")], &thresholds);
+    assert_eq!(found, ["LOCATION"], "a flag replaces the environment");
+    assert_eq!(detection, json!({"threshold": 0.4, "thresholds": {"ES_NIF": 1.0, "PERSON": 1.0}, "recall": 0.6}));
+    let (found, _) = scan(&[("CLOISTER_THRESHOLD", "LOCATION=1"), ("CLOISTER_LOCALES", "us")], &[]);
+    assert_eq!(found, ["PERSON"]);
+    place.file("cloister.toml", "threshold = [0.6, \"PERSON=1\"]\nlocales = [\"fr\"]\nrecall = 0.8\nkeep = [\"x\"]\n");
+    let (found, detection) = scan(&[], &["--recall", "0.7"]);
+    assert!(!has(&found, "PERSON") && !has(&found, "ES_NIF"), "{found:?}");
+    assert_eq!((&detection["threshold"], &detection["recall"]), (&json!(0.6), &json!(0.7)));
+    assert_eq!((&detection["locales"], &detection["keep"]), (&json!(["fr"]), &json!(["x"])));
+    // The other verbs read the same.
+    let out = ["protect", "in.jsonl", "--out", "out.jsonl", "--json", "--profile", "redact", "--threshold", "0.5"];
+    let document = place.run(out).exits(0).document();
+    assert_eq!(document["found"].get("ES_NIF"), None, "{document}");
+    assert_eq!(document["detection"]["recall"], json!(0.8));
+    place.run(["ingest", "in.jsonl", "--out", "taken", "--locales", "es"]).exits(0);
+    let facts: Value = serde_json::from_slice(&std::fs::read(place.path("taken/dataset.json")).unwrap()).unwrap();
+    assert_eq!(facts["quality"]["detection"]["locales"], json!(["es"]));
+}
+
+#[test]
 fn a_gold_file_scores_and_lists_what_was_missed_by_id() {
     let place = Place::new();
     place.file(

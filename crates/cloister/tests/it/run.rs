@@ -57,6 +57,7 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
     assert_eq!(facts.base.precision, "q8");
     assert!(facts.base.weight_bytes > 0 && facts.base.weight_bytes < 2 * facts.base.parameters);
     let protection = facts.protection.as_ref().unwrap();
+    assert_eq!(json["protection"]["detection"], json!({"threshold": 0.5, "recall": 0.6}));
     let mail = protection.labels.iter().find(|label| label.label == "EMAIL_ADDRESS").unwrap();
     assert_eq!((mail.found, mail.replaced, mail.residual), (1, 1, 0));
     let utility = facts.utility.as_ref().unwrap();

@@ -10,6 +10,7 @@
 
 mod address;
 mod age;
+mod announced;
 pub(crate) mod checksum;
 mod crypto;
 mod cue;
@@ -30,6 +31,7 @@ mod resolve;
 mod secret;
 mod username;
 mod view;
+pub(crate) mod whereabouts;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -38,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::tagger;
 pub(crate) use address::is_address_word;
+pub(crate) use announced::{Announced, announced};
 use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;

@@ -258,6 +258,8 @@ impl<'a, 'v> Finder<'a, 'v> {
             Surname if words > 1 && rest.contains(&Unknown) => 0.5,
             Surname if words > 1 => 0.4,
             Unknown if strong_later => 0.55,
+            // "Willemine ten Pas": no other words stand so beside small ones.
+            Unknown if words > 1 && self.has_particle_of_names(first, last) => 0.6,
             // "Ravil G. Yefimov": an initial between two capital words.
             Unknown if words > 1 && rest.contains(&Initial) && parts.last() == Some(&Unknown) => 0.6,
             Unknown if words > 1 && rest.contains(&Unknown) && self.signs(first, last) => 0.55,
@@ -321,12 +323,18 @@ impl<'a, 'v> Finder<'a, 'v> {
             && self.token(index + 1).is_some_and(|t| t.is_capitalised())
     }
 
+    /// A particle that is hardly part of anything but a name.
+    fn has_particle_of_names(&self, first: usize, last: usize) -> bool {
+        let particle = |word: &str| ["van", "von", "ter", "ten", "bin", "binti", "ibn"].contains(&word);
+        (first + 1..last).any(|at| self.token(at).is_some_and(|token| particle(self.view.word(token))))
+    }
+
     fn is_stop(&self, index: usize) -> bool {
         self.known(index).is(Word::Stop)
     }
 
     /// Whether the run is the last line of the text, or follows a dash at its end.
-    fn signs(&self, first: usize, last: usize) -> bool {
+    pub(super) fn signs(&self, first: usize, last: usize) -> bool {
         let gap = self.gap_before(first);
         let ends = last + 1 == self.view.tokens.len();
         ends && first > 0 && (gap.contains('\n') || gap.ends_with("- ") || gap.ends_with("\u{2013} "))

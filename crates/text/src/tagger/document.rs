@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use super::judge::Judge;
 use super::model::Model;
 use super::{Kind, hints_of};
 use crate::detect::names::Names;
-use crate::detect::{Form, Label, Span, Token, View, person};
+use crate::detect::{Announced, announced};
+use crate::detect::{Form, Label, Span, Token, View, person, whereabouts};
 
 /// A name of this probability is sought in the whole document.
 const SOUGHT: f32 = 0.8;
@@ -27,15 +29,19 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
     let mut sought: HashMap<&str, (Label, bool)> = HashMap::new();
     for (view, people) in views.iter().zip(&mut found) {
         let hints = hints_of(view, people);
+        let said = people.iter().filter(|span| (LIKELY_RULE..SURE_RULE).contains(&span.score));
+        let said = said.filter(|span| announced(view, names, span.start, span.end) >= Announced::Addressed);
+        let said: Vec<Span> = said.copied().collect();
         people.retain(|span| span.score >= SURE_RULE);
+        let judge = Judge { view, names, gazetteer: *model.gazetteer() };
+        let mut proposed = Vec::new();
         for name in model.names(view, &hints) {
-            if is_written_by_us(view, name.start, name.end) {
-                continue;
+            if !is_written_by_us(view, name.start, name.end) {
+                judge.judge(name, |name| proposed.push(name));
             }
+        }
+        for name in proposed {
             let label = label(name.kind);
-            if NAMES_OF_FIELDS.contains(&&view.text[name.start..name.end]) {
-                continue;
-            }
             if name.kind != Kind::Person && name.probability >= SOUGHT {
                 let text = &view.text[name.start..name.end];
                 let one = sought.entry(text).or_insert((label, true));
@@ -44,6 +50,11 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
             }
             people.push(Span::new(name.start, name.end, label, score(name.probability, name.kind, recall)));
         }
+        // A person that is plainly announced, and a place where somebody lives, which the tagger does not know.
+        let tagged = Covered::of(people);
+        let mut more = said;
+        whereabouts::find(view, names, &mut more);
+        people.extend(more.into_iter().filter(|span| !tagged.touches(span.start, span.end)));
     }
     person::complete(views, names, &mut found);
     sought.retain(|text, (_, alone)| *alone && text.len() > 2);
@@ -55,14 +66,11 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
     found
 }
 
+/// What the rules take for a name from this score on counts where it is announced.
+const LIKELY_RULE: f32 = 0.5;
+
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
-
-/// Capitals that announce a number or stand for a thing: nobody's name, whatever stands beside them.
-const NAMES_OF_FIELDS: [&str; 25] = [
-    "SSN", "ITIN", "EIN", "TIN", "NPI", "MRN", "MBI", "DOB", "IBAN", "BIC", "SWIFT", "VAT", "NINO", "NIE", "NIF",
-    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS",
-];
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
 fn is_written_by_us(view: &View<'_>, start: usize, end: usize) -> bool {
@@ -117,6 +125,28 @@ fn seek(view: &View<'_>, sought: &HashMap<&str, (Label, bool)>, spans: &mut Vec<
             spans.push(Span::new(token.start, end, label, ELSEWHERE));
             next = end;
         }
+    }
+}
+
+/// Where spans lie, whatever overlaps what.
+struct Covered(Vec<(usize, usize)>);
+
+impl Covered {
+    fn of(spans: &[Span]) -> Self {
+        let mut covered: Vec<(usize, usize)> = spans.iter().map(|span| (span.start, span.end)).collect();
+        covered.sort_unstable();
+        // The furthest end so far, since spans may lie in one another.
+        let mut furthest = 0;
+        for (_, end) in &mut covered {
+            furthest = furthest.max(*end);
+            *end = furthest;
+        }
+        Self(covered)
+    }
+
+    fn touches(&self, start: usize, end: usize) -> bool {
+        let before = self.0.partition_point(|(from, _)| *from < end);
+        before.checked_sub(1).is_some_and(|last| self.0[last].1 > start)
     }
 }
 

@@ -12,6 +12,7 @@ mod features;
 mod gap;
 mod gazetteer;
 mod hash;
+mod judge;
 mod lattice;
 mod memo;
 mod model;

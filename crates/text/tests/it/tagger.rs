@@ -28,6 +28,47 @@ fn persons_places_and_organisations_are_told_apart() {
 }
 
 #[test]
+fn things_in_small_letters_are_no_places() {
+    let detector = detector();
+    for text in [
+        "The hub is offline, I restarted the hub twice.",
+        "my hub shows a red light",
+        "It came with a split and a nice case",
+    ] {
+        assert!(names(&detector, text, Label::LOCATION).is_empty(), "{text}");
+    }
+    assert_eq!(names(&detector, "we drove from toronto to lagos", Label::LOCATION), ["toronto", "lagos"]);
+}
+
+#[test]
+fn what_stands_around_a_name_decides_between_person_and_place() {
+    let detector = detector();
+    for (text, person) in [
+        ("My name is Jackson Heights.", "Jackson Heights"),
+        ("Mr. London asked for a refund.", "London"),
+        ("Thanks for reaching out to Northern Power, Zhiqiang.\nWe send a crew.", "Zhiqiang"),
+        ("Babajide here. The meter is dead.", "Babajide"),
+    ] {
+        assert_eq!(names(&detector, text, Label::PERSON), [person], "{text}");
+        assert!(names(&detector, text, Label::LOCATION).is_empty(), "{text}");
+    }
+    for (text, place) in [
+        ("Mr. Pavlović flew to STAXROITH on Monday.", "STAXROITH"),
+        ("She is originally from Loeches, and an Iraqi citizen.", "Loeches"),
+    ] {
+        assert_eq!(names(&detector, text, Label::LOCATION), [place], "{text}");
+    }
+}
+
+#[test]
+fn names_end_where_a_field_ends() {
+    let detector = detector();
+    let found = |text| names(&detector, text, Label::PERSON);
+    assert_eq!(found("PATIENT NAME: MARIA GONZALEZ LOPEZ DOB: 12/03/1961"), ["MARIA GONZALEZ LOPEZ"]);
+    assert_eq!(found("Tran Van Minh | Hanoi | 35"), ["Tran Van Minh"]);
+}
+
+#[test]
 fn without_the_tagger_there_are_no_organisations() {
     let rules = Detector::new(&DetectorOptions { tagger: false, ..DetectorOptions::default() }).unwrap();
     let text = "Hi, my name is Ana Ruiz and I work for Microsoft in Paris.";

@@ -224,8 +224,8 @@ pub(super) const RULES: &[Rule] = &[
         bare: Worth::form(0.45),
         grouped: Worth::form(0.8),
         cued: 0.95,
-        // S, L, O, I, B and Z are left out because they look like digits.
-        check: |w| Verdict::form(!w.compact().iter().any(|c| b"SLOIBZ".contains(c))),
+        // S, L, O, I, B and Z are left out because they look like digits; the first place counts from 1.
+        check: |w| Verdict::form(w.number(0, 1) > 0 && !w.compact().iter().any(|c| b"SLOIBZ".contains(c))),
         cues: &["medicare", "mbi", "beneficiary", "cms", "medicaid", "hic", "hicn"],
         ..Rule::BASE
     },
