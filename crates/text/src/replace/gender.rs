@@ -94,7 +94,7 @@ fn title(word: &str) -> Option<Gender> {
     match word {
         "mrs" | "ms" | "miss" | "madam" | "dame" | "lady" | "frau" | "fraulein" | "senora" | "senorita" | "sra"
         | "srta" | "dona" | "dna" | "madame" | "mme" | "mlle" | "mademoiselle" | "signora" | "signorina"
-        | "dottoressa" | "ssa" | "sig.ra" => Some(Gender::Female),
+        | "dottoressa" | "ssa" => Some(Gender::Female),
         "mr" | "mister" | "sir" | "lord" | "herr" | "herrn" | "senor" | "sr" | "don" | "monsieur" | "signor" | "sig"
         | "dottor" => Some(Gender::Male),
         _ => None,
@@ -334,8 +334,8 @@ fn around(at: usize, value: &str, own: Vec<String>, before: &str, after: &str) -
 
 /// German `Sie` and `Ihr` address the reader; small they are "she" and "her".
 fn is_formal(after: &str, word: &str) -> bool {
-    let capital = word.chars().next().map(char::to_uppercase).into_iter().flatten().chain(word.chars().skip(1));
-    word.starts_with("sie") | word.starts_with("ihr") && after.contains(&capital.collect::<String>())
+    let capital = || word[..1].to_uppercase() + &word[1..];
+    (word.starts_with("sie") || word.starts_with("ihr")) && after.contains(&capital())
 }
 
 /// "Andrea Schulz is his wife", "Paul, mein Sohn,".
@@ -371,4 +371,59 @@ pub(super) fn agree(a: Option<Gender>, b: Option<Gender>) -> bool {
 /// The gender of the bearer of a name: its title's, or else that of its first word in the lists.
 pub(super) fn of_bearer(title: Option<Gender>, words: &[String]) -> Option<Gender> {
     title.or_else(|| words.first().and_then(|word| listed(&folded(word))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hint of the first word of the first name.
+    fn first(text: &str, name: &str) -> Hint {
+        let start = text.find(name).unwrap_or(0);
+        let said = read(text, &[Span::new(start, start + name.len(), Label::PERSON, 1.0)]);
+        said[0].hints().next().map(|(_, hint)| hint).unwrap_or_default()
+    }
+
+    fn sorted(text: &str, name: &str) -> Sort {
+        let word = name.split(' ').next().unwrap_or_default().to_lowercase();
+        sort(&word, names::shared().gender(&word), Some(first(text, name)))
+    }
+
+    #[test]
+    fn what_stands_beside_a_name_tells() {
+        let (man, woman) = (Sort::Given(Gender::Male), Sort::Given(Gender::Female));
+        for (text, name, want) in [
+            ("Sig.ra Andrea Rossi", "Andrea Rossi", woman),
+            ("Frau Prof. Dr. Dr. h.c. Andrea Rossi", "Andrea Rossi", woman),
+            ("Mr. and Mrs. Xyxy Zuzu", "Xyxy Zuzu", woman),
+            ("said that he (Nicola) left", "Nicola", man),
+            ("Her son Xyxy came", "Xyxy", man),
+            ("Xyxy, mein Sohn, kam", "Xyxy", Sort::Surname),
+            ("Margaret said that he was ill, and he left", "Margaret", woman),
+            ("Andrea Rossi, his wife Ana and", "Andrea Rossi", man),
+            ("Andrea", "Andrea", Sort::Either),
+            ("Hi Xyxy,", "Xyxy", Sort::Either),
+            ("thanks,\n- Xyxy", "Xyxy", Sort::Either),
+            ("Mr Xyxy", "Xyxy", Sort::Surname),
+            ("Dr. Xyxy", "Xyxy", Sort::Surname),
+            ("Andrea Rossi. Können Sie helfen?", "Andrea Rossi", Sort::Either),
+        ] {
+            assert_eq!(sorted(text, name), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_initial_of_surrogates_has_names_of_women_and_men() {
+        for initial in b"ABCDEFGHJKLMNPRSTW" {
+            assert!(either(*initial).len() >= 4, "{}", char::from(*initial));
+        }
+    }
+
+    #[test]
+    fn odd_borders_are_read() {
+        let text = "é".repeat(200) + "Ana" + &"é(".repeat(200);
+        let at = text.find("Ana").unwrap_or(0);
+        assert_eq!(read(&text, &[Span::new(at, at + 3, Label::PERSON, 1.0)]).len(), 1);
+        assert!(read("é", &[Span::new(1, 2, Label::PERSON, 1.0)]).is_empty());
+    }
 }

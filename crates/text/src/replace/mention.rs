@@ -101,3 +101,36 @@ impl Mentions {
         fullest.key() + apart
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mention(name: &str, gender: Option<Gender>) -> Mention {
+        let word = |word: &str| {
+            let print = |text: &str| text.bytes().fold(7, |sum: u64, b| sum * 31 + u64::from(b));
+            ((word.len() > 1).then(|| print(word)), print(&word[..1]))
+        };
+        Mention::new(name.split(' ').map(word).collect(), gender)
+    }
+
+    #[test]
+    fn names_join_where_they_fit_one_person_only() {
+        let mut mentions = Mentions::default();
+        let (woman, man) = (Some(Gender::Female), Some(Gender::Male));
+        let all = [("ana ruiz lopez", woman), ("ana ruiz", woman), ("tom ruiz", man), ("kim", None), ("novak", woman), ("novak", man)];
+        for (name, gender) in all {
+            mentions.add(1, &mention(name, gender));
+        }
+        let person = |name, gender| mentions.person(&[1], mention(name, gender));
+        let ana = person("ana ruiz lopez", woman);
+        for (name, gender) in [("ana", None), ("ruiz", woman), ("a ruiz", None), ("lopez", None), ("ruiz ana", None)] {
+            assert_eq!(person(name, gender), ana, "{name}");
+        }
+        assert_ne!(person("ruiz", None), ana, "two people");
+        assert_ne!(person("ruiz", None), person("tom ruiz", man));
+        assert_eq!(person("ruiz", man), person("tom ruiz", man));
+        assert_ne!(person("novak", woman), person("novak", man));
+        assert_ne!(mentions.person(&[2], mention("ana", None)), ana, "another record");
+    }
+}

@@ -309,7 +309,8 @@ impl Replacer {
             let start = replaced.text.len();
             let rule = self.policy.rule(span.label);
             let ring = self.ring(scope_of(rule.scope.unwrap_or(self.policy.scope()), context));
-            let around = Around { context, before: &text[..span.start], person: people.get(&span.start), day_first };
+            let person = people.get(&span.start).filter(|_| span.label == Label::PERSON);
+            let around = Around { context, before: &text[..span.start], person, day_first };
             let counts = match self.stand_in(&ring, rule, &around, span, value) {
                 Some(new) => {
                     replaced.text.push_str(&new);

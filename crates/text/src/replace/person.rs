@@ -155,23 +155,26 @@ pub(super) fn part(ring: &Ring<'_>, word: &str) -> String {
     if let Some((locale, _)) = locale.filter(|(locale, _)| locale.syllabic) {
         return syllables(ring, locale, word);
     }
+    let all = names::shared();
     let listed = match locale {
         Some((_, kind)) if locales::is_listed(&canonical) => Some(kind),
-        _ => names::shared().gender(&canonical),
+        _ => all.gender(&canonical),
     };
+    let taken = |name: &str| names::plain(name) == canonical || ring.is_original(&names::plain(name));
     // The genitive of German, "Annas Bruder", follows the name.
     if listed.is_none()
         && let Some(stem) = word.strip_suffix('s').filter(|stem| stem.chars().count() > 2)
         && ring.hint(&names::plain(stem)).is_some()
     {
-        return part(ring, stem) + "s";
+        let new = part(ring, stem) + "s";
+        if !taken(&new) {
+            return new;
+        }
     }
     let initial = initial(ring, &canonical, locale.map(|(locale, _)| locale));
     if canonical.chars().count() == 1 {
         return like_case(word, &initial);
     }
-    let all = names::shared();
-    let taken = |name: &str| names::plain(name) == canonical || ring.is_original(&names::plain(name));
     let sort = gender::sort(&canonical, listed, ring.hint(&canonical));
     let kind = match sort {
         Sort::Surname => Some(Gender::Surname),
