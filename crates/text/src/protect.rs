@@ -1,10 +1,10 @@
 //! Scans and protects whole data sets.
 //!
-//! Invariant: reports hold counts and labels, never content. Protection goes twice over the data: first to learn which
-//! values no surrogate may take, then to replace; the output is scanned again, and what is found there outside our own
-//! replacements is replaced too, up to three rounds. What is still found then is reported as residual. `found` and
-//! `replaced` count the original text alone, so they equal the counts of [`scan`] whatever the key: what a later round
-//! finds may owe its form to a surrogate beside it, and is in neither.
+//! Invariants: reports hold counts and labels, never content. What is replaced in a text depends on the text alone, not on
+//! the profile: every record is searched, then searched again with what was found hidden, until nothing more is found. A
+//! first pass over the data learns from that which values no surrogate may take; a second one replaces. The output is
+//! scanned, and what is found there beside our own replacements is replaced and counted too, up to three rounds; what is
+//! still found then is reported as residual. Every span that was found is counted once, as replaced or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::detect::{Detector, Label, Span};
 use crate::records::{Dataset, Record, Shape};
-use crate::replace::{Originals, ReplaceContext, Replacer};
+use crate::replace::{DateOrders, Originals, ReplaceContext, Replacer, names_in};
 
 const ROUNDS: usize = 3;
 
@@ -53,11 +53,18 @@ pub struct ProtectReport {
     pub records_changed: usize,
     /// Distinct subjects, each now a pseudonym.
     pub subjects: usize,
-    /// Identifiers that were personal data and are now pseudonyms.
+    /// Records whose identifier is a pseudonym now: all under the Safe Harbor and the GDPR profile, elsewhere those in which
+    /// personal data was found or a name of the record stands.
     pub identifiers_replaced: usize,
+    /// Records whose identifier stays as it is.
+    pub identifiers_kept: usize,
+    /// In which order dates in numbers are written; where both occur, look at those that fit both.
+    pub date_orders: DateOrders,
     /// Spans found in the original text, by label: those of [`ScanReport::found`].
     pub found: BTreeMap<Label, usize>,
-    /// Those of them that were replaced, by label.
+    /// Spans found by later searches, with what was found before hidden or replaced.
+    pub found_later: BTreeMap<Label, usize>,
+    /// All of them that were replaced, by label.
     pub replaced: BTreeMap<Label, usize>,
     /// Those that the policy keeps, by label.
     pub kept: BTreeMap<Label, usize>,
@@ -108,7 +115,10 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
         records_changed: 0,
         subjects: subjects(dataset),
         identifiers_replaced: 0,
+        identifiers_kept: 0,
+        date_orders: DateOrders::default(),
         found: BTreeMap::new(),
+        found_later: BTreeMap::new(),
         replaced: BTreeMap::new(),
         kept: BTreeMap::new(),
         residual: BTreeMap::new(),
@@ -118,27 +128,99 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report.personal_names = in_names.len();
     count(&mut report.residual, in_names.iter().flatten());
     let mut originals = Originals::default();
-    let mut all_spans = Vec::with_capacity(dataset.records.len());
+    let mut places = Vec::with_capacity(dataset.records.len());
     for record in &dataset.records {
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
-        let spans = detector.detect_document(&texts);
-        for (text, spans) in texts.iter().zip(&spans) {
-            replacer.remember(&mut originals, text, spans);
-        }
+        let context = ReplaceContext { document: &record.id, subject: record.subject.as_deref() };
+        let (spans, later) = search(&texts, detector);
         count(&mut report.found, spans.iter().flatten());
-        all_spans.push(spans);
+        count(&mut report.found_later, later.iter().flatten());
+        let spans: Vec<Vec<Span>> = spans.into_iter().zip(later).map(merged).collect();
+        let mut names = BTreeSet::new();
+        for (text, spans) in texts.iter().zip(&spans) {
+            replacer.remember(&mut originals, &context, text, spans);
+            names.extend(names_in(text, spans));
+        }
+        let new_id = record.has_id()
+            && (replacer.policy().replaces_identifiers()
+                || !detector.detect(&record.id).is_empty()
+                || holds_name(&record.id, &names));
+        places.push((spans, new_id));
     }
+    report.date_orders = originals.date_orders();
     let replacer = replacer.with_originals(originals);
-    for (record, spans) in dataset.records.iter_mut().zip(all_spans) {
+    for (record, (spans, new_id)) in dataset.records.iter_mut().zip(places) {
         let changed = protect_record(record, spans, detector, &replacer, &mut report);
         report.records_changed += usize::from(changed);
-        if !detector.detect(&record.id).is_empty() {
+        if new_id {
             record.set_id(replacer.record_pseudonym(&record.id));
             report.identifiers_replaced += 1;
+        } else {
+            report.identifiers_kept += usize::from(record.has_id());
         }
         record.map_subject(|subject| replacer.subject_pseudonym(subject));
     }
     report
+}
+
+/// What the detector finds in the texts of a record, and what it finds beside that when that is hidden.
+fn search(texts: &[&str], detector: &Detector) -> (Vec<Vec<Span>>, Vec<Vec<Span>>) {
+    let first = detector.detect_document(texts);
+    let mut later = vec![Vec::new(); first.len()];
+    for _ in 0..ROUNDS {
+        let all: Vec<Vec<Span>> = first.iter().cloned().zip(later.iter().cloned()).map(merged).collect();
+        if all.iter().all(Vec::is_empty) {
+            break;
+        }
+        let hidden: Vec<(String, Vec<Span>)> = texts.iter().zip(&all).map(|(text, spans)| hide(text, spans)).collect();
+        let hidden_texts: Vec<&str> = hidden.iter().map(|(text, _)| text.as_str()).collect();
+        let mut more = false;
+        for (field, found) in detector.detect_document(&hidden_texts).iter().enumerate() {
+            let (text, ours) = &hidden[field];
+            for span in found.iter().filter_map(|span| outside(text, span, ours)) {
+                let before = ours.partition_point(|own| own.end <= span.start);
+                let moved = before.checked_sub(1).map_or((0, 0), |at| (ours[at].end, all[field][at].end));
+                let at = |place: usize| place + moved.1 - moved.0;
+                later[field].push(Span { start: at(span.start), end: at(span.end), ..span });
+                more = true;
+            }
+        }
+        if !more {
+            break;
+        }
+    }
+    (first, later)
+}
+
+/// The text with each span as `<LABEL>`, and where they stand in it.
+fn hide(text: &str, spans: &[Span]) -> (String, Vec<Span>) {
+    let mut hidden = String::with_capacity(text.len());
+    let (mut ours, mut done) = (Vec::with_capacity(spans.len()), 0);
+    for span in spans {
+        hidden.push_str(&text[done..span.start]);
+        let start = hidden.len();
+        hidden.extend(["<", span.label.0, ">"]);
+        ours.push(Span { start, end: hidden.len(), ..*span });
+        done = span.end;
+    }
+    hidden.push_str(&text[done..]);
+    (hidden, ours)
+}
+
+fn merged((mut spans, later): (Vec<Span>, Vec<Span>)) -> Vec<Span> {
+    spans.extend(later);
+    spans.sort_unstable_by_key(|span| span.start);
+    spans
+}
+
+/// Letters of a name that also count inside longer words of an identifier: `akowalczyk78`.
+const INSIDE: usize = 5;
+
+/// Whether an identifier has a name of the record in it.
+fn holds_name(id: &str, names: &BTreeSet<String>) -> bool {
+    let id = crate::detect::plain(id);
+    let mut words = id.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.any(|word| names.contains(word) || names.iter().any(|name| name.len() >= INSIDE && word.contains(name.as_str())))
 }
 
 /// What each different name of a member holds that is personal. Names with a dot look like hosts, so addresses of the web do
@@ -177,9 +259,10 @@ fn protect_record(
         let mut field = 0;
         record.map_text(|text| {
             let replaced = replacer.replace(&context, text, &found[field]);
-            if round == 0 {
-                add(&mut report.replaced, &replaced.counts);
-                add(&mut report.kept, &replaced.kept);
+            add(&mut report.replaced, &replaced.counts);
+            add(&mut report.kept, &replaced.kept);
+            if round > 0 {
+                count(&mut report.found_later, found[field].iter());
             }
             changed |= !replaced.counts.is_empty();
             shift(&mut ours[field], &found[field], &replaced.spans);

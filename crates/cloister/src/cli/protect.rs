@@ -117,7 +117,7 @@ impl Args {
         let residual = report.residual_total();
         tell(console, &report, residual);
         let state = self.state(replacer.policy());
-        self.say_what_stands(console, replacer.policy(), state.as_deref());
+        self.say_what_stands(console, replacer.policy(), &state);
         let mut fields = Map::new();
         fields.insert("out".into(), json!(self.out));
         fields.insert("profile".into(), json!(replacer.profile()));
@@ -127,6 +127,7 @@ impl Args {
         fields.insert("random_table".into(), replacer.policy().random_table().into());
         fields.insert("map".into(), json!(self.map));
         fields.insert("state".into(), json!(state));
+        fields.insert("not_searched_for".into(), json!(NOT_SEARCHED_FOR));
         fields.insert("detection".into(), serde_json::to_value(DetectionFacts::of(&options))?);
         if let Value::Object(counts) = serde_json::to_value(&report)? {
             fields.extend(counts);
@@ -193,31 +194,29 @@ impl Args {
         Ok(Exit::Passed)
     }
 
-    /// What the result is in law while someone has the means to undo it.
-    fn state(&self, policy: &Policy) -> Option<String> {
+    /// What the result is in law, and who can undo it.
+    fn state(&self, policy: &Policy) -> String {
         let kind = match policy.profile() {
             _ if policy.encrypts() => "encrypted",
             Profile::GdprPseudonymise => "pseudonymised",
-            _ => return None,
+            _ => "replaced where it was found, may still be personal data",
         };
         let key = match &self.key {
-            Some(key) => format!("key held in {}", key.display()),
-            None => "key not kept".to_owned(),
+            Some(key) => format!(", key held in {}", key.display()),
+            None if is_undone_by_key(policy) => ", key not kept".to_owned(),
+            None => String::new(),
         };
         let map = self.map.as_ref().map_or(String::new(), |map| format!(", map held in {}", map.display()));
-        Some(format!("{kind}, {key}{map}"))
+        format!("{kind}{key}{map}")
     }
 
-    fn say_what_stands(&self, console: &Console, policy: &Policy, state: Option<&str>) {
+    fn say_what_stands(&self, console: &Console, policy: &Policy, state: &str) {
         console.say(format_args!(
             "wrote {}, profile {}, scope {}",
             self.out.display(),
             policy.profile(),
             policy.scope()
         ));
-        if let Some(state) = state {
-            console.say(format_args!("{state}; this is personal data still (GDPR, Article 4(5))"));
-        }
         if policy.random_table() {
             console.say("surrogates came from a random table and are derived from nothing; another run draws others");
         } else if self.key.is_none() && policy.draws() {
@@ -229,6 +228,12 @@ impl Args {
         if let Some(map) = &self.map {
             console.say(format_args!("wrote {}: with it the replacement can be undone", map.display()));
         }
+        console.say(format_args!("not searched for, and left as they are: {}", NOT_SEARCHED_FOR.join("; ")));
+        let why = match is_undone_by_key(policy) {
+            true => "this is personal data still (GDPR, Article 4(5))",
+            false => "what no detector found, and what the text tells of a person, can still identify them",
+        };
+        console.say(format_args!("state: {state}; {why}"));
     }
 }
 
@@ -244,24 +249,45 @@ fn other_form(path: &Path) -> Option<&'static str> {
     }
 }
 
+/// What no detector looks for, under any profile.
+const NOT_SEARCHED_FOR: [&str; 2] = [
+    "special categories of personal data (GDPR, Article 9), such as health, religion and sexual orientation",
+    "criminal convictions and offences (GDPR, Article 10)",
+];
+
+/// Whether the result is pseudonymised or encrypted as such, so that whoever has the key can go back.
+fn is_undone_by_key(policy: &Policy) -> bool {
+    policy.encrypts() || policy.profile() == Profile::GdprPseudonymise
+}
+
 fn tell(console: &Console, report: &ProtectReport, residual: usize) {
-    let labels: BTreeSet<&Label> =
-        report.found.keys().chain(report.replaced.keys()).chain(report.residual.keys()).collect();
+    let counts = [&report.found, &report.found_later, &report.replaced, &report.residual];
+    let labels: BTreeSet<&Label> = counts.iter().flat_map(|counts| counts.keys()).collect();
     let cell = |counts: &BTreeMap<Label, usize>, label: &Label| counts.get(label).copied().unwrap_or(0).to_string();
-    let row = |label: &Label| {
-        let counts = [&report.found, &report.replaced, &report.residual];
-        [vec![label.to_string()], counts.map(|counts| cell(counts, label)).to_vec()].concat()
-    };
+    let row = |label: &Label| [vec![label.to_string()], counts.map(|counts| cell(counts, label)).to_vec()].concat();
     console.say(format_args!("protected {} records, {} changed", report.records, report.records_changed));
     if !labels.is_empty() {
-        console.table(&["label", "found", "replaced", "residual"], &labels.into_iter().map(row).collect::<Vec<_>>());
+        let heads = ["label", "found", "later", "replaced", "residual"];
+        console.table(&heads, &labels.into_iter().map(row).collect::<Vec<_>>());
     }
     if !report.kept.is_empty() {
         let kept: Vec<String> = report.kept.iter().map(|(label, n)| format!("{n} {label}")).collect();
         console.say(format_args!("kept by the policy: {}", kept.join(", ")));
     }
     if report.identifiers_replaced > 0 {
-        console.say(format_args!("{} ids were personal data and are now pseudonyms", report.identifiers_replaced));
+        console.say(format_args!("{} are now pseudonyms", counted(report.identifiers_replaced, "id")));
+    }
+    if report.identifiers_kept > 0 {
+        let kept = counted(report.identifiers_kept, "id");
+        console.warn(format_args!("{kept} kept as they are: make sure that none identifies a person"));
+    }
+    if report.date_orders.mixed() {
+        let orders = report.date_orders;
+        console.warn(format_args!(
+            "dates of both orders: {} begin with the day, {} with the month; one that fits both is read as others of its \
+             record, else its subject, else the file",
+            orders.day_first, orders.month_first
+        ));
     }
     if report.subjects > 0 {
         console.say(format_args!("{} subjects are now pseudonyms", report.subjects));

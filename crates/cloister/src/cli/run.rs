@@ -453,7 +453,7 @@ fn export_facts(exported: &crate::release::Outcome) -> Vec<ExportFacts> {
 
 fn protection_facts(protection: &ProtectReport, profile: Profile, options: &DetectorOptions) -> ProtectionFacts {
     let mut labels: Vec<&cloister_text::Label> =
-        protection.found.keys().chain(protection.replaced.keys()).chain(protection.residual.keys()).collect();
+        [&protection.found, &protection.found_later, &protection.residual].into_iter().flat_map(|n| n.keys()).collect();
     labels.sort_unstable();
     labels.dedup();
     let count = |counts: &std::collections::BTreeMap<_, usize>, label| counts.get(label).copied().unwrap_or(0) as u64;
@@ -465,7 +465,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile, options: &Dete
             .into_iter()
             .map(|label| LabelFacts {
                 label: label.to_string(),
-                found: count(&protection.found, label),
+                found: count(&protection.found, label) + count(&protection.found_later, label),
                 replaced: count(&protection.replaced, label),
                 residual: count(&protection.residual, label),
             })

@@ -138,6 +138,54 @@ fn the_state_of_pseudonymised_data_is_named_and_never_anonymous() {
 }
 
 #[test]
+fn every_profile_ends_with_its_state_and_with_what_is_not_searched_for() {
+    let place = place();
+    for (profile, key, state) in [
+        ("surrogate", true, "replaced where it was found, may still be personal data, key held in key"),
+        ("redact", false, "replaced where it was found, may still be personal data"),
+        ("mask", false, "replaced where it was found, may still be personal data"),
+        ("hash", false, "replaced where it was found, may still be personal data"),
+        ("hipaa-safe-harbor", false, "replaced where it was found, may still be personal data"),
+        ("gdpr-pseudonymise", true, "pseudonymised, key held in key"),
+        ("reversible", true, "encrypted, key held in key"),
+    ] {
+        let args = ["in.jsonl", "--out", "out.jsonl", "--force", "--json", "--profile", profile];
+        let key: &[&str] = if key { &["--key", "key"] } else { &[] };
+        let ran = run(&place, &[&args, key].concat()).exits(0);
+        assert_eq!(ran.document()["state"], json!(state), "{profile}");
+        let last = ran.stderr.trim_end().lines().last().unwrap();
+        assert!(last.starts_with(&format!("state: {state}; ")), "{profile}: {last}");
+        assert!(ran.stderr.contains("not searched for, and left as they are: special categories"), "{}", ran.stderr);
+        let not = ran.document()["not_searched_for"].to_string();
+        assert!(not.contains("Article 9") && not.contains("Article 10"), "{not}");
+    }
+}
+
+#[test]
+fn ids_and_dates_that_want_a_look_are_counted() {
+    let place = place();
+    place.file(
+        "mixed.jsonl",
+        "{\"id\":\"MRN00482913\",\"text\":\"Admitted 02/11/2023, discharged 02/19/2023.\"}\n\
+         {\"id\":\"b\",\"text\":\"We met on 11/12/2023 and on 13/12/2023.\"}\n",
+    );
+    let ran = run(&place, &["mixed.jsonl", "--out", "out.jsonl", "--json"]).exits(0);
+    assert!(ran.stderr.contains("2 ids kept as they are"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("1 begin with the day, 1 with the month"), "{}", ran.stderr);
+    let document = ran.document();
+    assert_eq!(document["date_orders"], json!({"day_first": 1, "month_first": 1}));
+    assert_eq!((&document["identifiers_kept"], &document["identifiers_replaced"]), (&json!(2), &json!(0)));
+
+    let args = ["mixed.jsonl", "--out", "safe.jsonl", "--profile", "hipaa-safe-harbor", "--map", "map.jsonl", "--json"];
+    let document = run(&place, &args).exits(0).document();
+    assert_eq!((&document["identifiers_kept"], &document["identifiers_replaced"]), (&json!(0), &json!(2)));
+    let safe = std::fs::read_to_string(place.path("safe.jsonl")).unwrap();
+    assert!(!safe.contains("MRN00482913"), "{safe}");
+    let map = std::fs::read_to_string(place.path("map.jsonl")).unwrap();
+    assert!(map.contains("\"original\":\"MRN00482913\""), "{map}");
+}
+
+#[test]
 fn a_map_is_private_and_undoes_the_safe_harbor() {
     let place = place();
     let args = ["in.jsonl", "--out", "out.jsonl", "--profile", "hipaa-safe-harbor", "--map", "map.jsonl", "--json"];

@@ -133,6 +133,11 @@ impl Record {
         }
     }
 
+    /// Whether the line has an identifier; where it has none, `id` is the number of the line.
+    pub fn has_id(&self) -> bool {
+        self.raw.get(self.columns.id_name()).and_then(scalar).is_some()
+    }
+
     /// Gives the record another identifier, also in the line where the line had one.
     pub fn set_id(&mut self, id: String) {
         if let Some(value) = self.raw.get_mut(self.columns.id_name()) {

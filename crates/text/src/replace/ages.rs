@@ -87,6 +87,8 @@ fn rewrite(value: &str, f: impl Fn(u16) -> String) -> Outcome {
         }
         rest = &rest[end..];
     }
+    // A sign before a hyphen reads badly: "a 90+-year-old".
+    let new = new.replace("+-", "-plus-");
     match any {
         false => Outcome::Unreadable,
         true if new == value => Outcome::Kept,
@@ -166,7 +168,7 @@ mod tests {
     fn ages_above_the_cap_are_one_class() {
         for (value, want) in [
             ("93", Outcome::New("90+".into())),
-            ("a 93-year-old", Outcome::New("a 90+-year-old".into())),
+            ("a 93-year-old", Outcome::New("a 90-plus-year-old".into())),
             ("ninety-two years old", Outcome::New("90+ years old".into())),
             ("89", Outcome::Kept),
             ("6 months", Outcome::Kept),

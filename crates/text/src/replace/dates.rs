@@ -7,9 +7,11 @@
 
 use super::calendar::{Date, month_name, weekday_name};
 use super::draw::Ring;
+use super::originals::DateOrders;
 use super::person::like_case;
 use super::policy::Rule;
 use super::reading::{Found, Kind, Reading, Token, tokens, triple};
+use crate::detect::Span;
 
 /// What became of a date.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,18 +33,27 @@ pub(super) fn offset(ring: &Ring<'_>, rule: &Rule) -> i64 {
     unit * if place.is_multiple_of(2) { steps } else { -steps }
 }
 
-/// Whether a date in numbers begins with its day; `None` where both orders fit, or neither.
-pub(super) fn begins_with_day(value: &str) -> Option<bool> {
-    let tokens = tokens(value);
-    (0..tokens.len()).find_map(|at| {
-        let [a, b, _] = triple(&tokens, at)?;
-        let (a, b) = (tokens[a].number()?, tokens[b].number()?);
-        match (a, b) {
-            (13..=31, 1..=12) => Some(true),
-            (1..=12, 13..=31) => Some(false),
-            _ => None,
+/// In which order the dates in numbers among the spans are written, as far as they tell: all, and those whose form leaves
+/// it open (a date with full stops begins with its day).
+pub(super) fn orders(text: &str, spans: &[Span]) -> (DateOrders, DateOrders) {
+    let (mut all, mut open) = (DateOrders::default(), DateOrders::default());
+    for span in spans.iter().filter(|span| span.label.0 == "DATE_TIME") {
+        let tokens = tokens(text.get(span.start..span.end).unwrap_or_default());
+        for at in 0..tokens.len() {
+            let Some([a, b, _]) = triple(&tokens, at) else { continue };
+            let one = match (tokens[a].number(), tokens[b].number()) {
+                _ if tokens[a].text.len() == 4 => continue,
+                (Some(13..=31), Some(1..=12)) => DateOrders { day_first: 1, month_first: 0 },
+                (Some(1..=12), Some(13..=31)) => DateOrders { day_first: 0, month_first: 1 },
+                _ => continue,
+            };
+            all.add(one);
+            if tokens[a + 1].text.trim() != "." {
+                open.add(one);
+            }
         }
-    })
+    }
+    (all, open)
 }
 
 /// The value moved by `offset` days.
@@ -70,7 +81,8 @@ pub(super) fn shift(value: &str, rule: &Rule, day_first: bool, offset: i64) -> O
 }
 
 /// The years of the value and nothing else; a year of birth of people above the cap of ages becomes one class.
-pub(super) fn year(value: &str, rule: &Rule, day_first: bool) -> Outcome {
+/// `before` is the text in front: "seen on 12 March 2020" becomes "seen on a day in 2020".
+pub(super) fn year(before: &str, value: &str, rule: &Rule, day_first: bool) -> Outcome {
     let tokens = tokens(value);
     let Some(reading) = Reading::of(&tokens, rule, day_first) else { return Outcome::Unreadable };
     if reading.dates.is_empty() {
@@ -93,7 +105,11 @@ pub(super) fn year(value: &str, rule: &Rule, day_first: bool) -> Outcome {
             years.push(year);
         }
     }
-    let new = years.join("–");
+    let mut new = years.join("–");
+    let word = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    if reading.dates.iter().any(|found| found.day.is_some()) && word.eq_ignore_ascii_case("on") {
+        new.insert_str(0, if years.len() > 1 { "days in " } else { "a day in " });
+    }
     if new == value { Outcome::Kept } else { Outcome::New(new) }
 }
 
@@ -298,16 +314,23 @@ mod tests {
 
     #[test]
     fn the_order_of_numbers_shows_where_a_day_is_above_twelve() {
-        assert_eq!(begins_with_day("25/12/2020"), Some(true));
-        assert_eq!(begins_with_day("12/25/2020"), Some(false));
-        assert_eq!(begins_with_day("11/12/2020"), None);
+        let tells = |value: &str| {
+            let (all, open) = orders(value, &[Span::new(0, value.len(), Label("DATE_TIME"), 1.0)]);
+            (all.begin_with_day(), open.begin_with_day())
+        };
+        assert_eq!(tells("25/12/2020"), (Some(true), Some(true)));
+        assert_eq!(tells("12/25/2020"), (Some(false), Some(false)));
+        assert_eq!(tells("25.12.2020"), (Some(true), None));
+        for value in ["11/12/2020", "2020-12-25", "25/12/2020 - 12/25/2020"] {
+            assert_eq!(tells(value), (None, None), "{value}");
+        }
         assert_eq!(shift("3/4/2020", &rule(), true, 1), Outcome::New("4/4/2020".into()));
         assert_eq!(shift("3/4/2020", &rule(), false, 1), Outcome::New("3/5/2020".into()));
     }
 
     #[test]
     fn only_years_are_left() {
-        let year = |value: &str| match year(value, &rule(), false) {
+        let year = |value: &str| match year("of", value, &rule(), false) {
             Outcome::New(new) => new,
             Outcome::Kept => "kept".into(),
             Outcome::Unreadable => "unreadable".into(),
@@ -323,5 +346,7 @@ mod tests {
         for value in ["Tuesday", "March 12", "10:30", "5/21", "Christmas", "May"] {
             assert_eq!(year(value), "unreadable", "{value}");
         }
+        assert_eq!(super::year("seen on ", "Feb 14, 2023", &rule(), false), Outcome::New("a day in 2023".into()));
+        assert_eq!(super::year("based on ", "2023", &rule(), false), Outcome::Kept);
     }
 }

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroize;
 
+use super::gender::Hint;
 use super::{Originals, SurrogateKey};
 
 /// HMAC-SHA256 over length-framed parts.
@@ -35,7 +36,17 @@ fn framed<'a>(key: &[u8; 32], parts: impl Iterator<Item = &'a [u8]>) -> [u8; 32]
 
 /// What stands for an original value in a set of originals.
 pub(super) fn fingerprint(key: &SurrogateKey, canonical: &str) -> u64 {
-    first_u64(&tag(key, &["original", canonical]))
+    fingerprint_of(key, &["original", canonical])
+}
+
+/// What stands for several values together.
+pub(super) fn fingerprint_of(key: &SurrogateKey, parts: &[&str]) -> u64 {
+    first_u64(&tag(key, parts))
+}
+
+/// Where what is said of a word of a name within a scope is kept.
+pub(super) fn hint_place(key: &SurrogateKey, scope: (&str, &str), word: &str) -> u64 {
+    fingerprint_of(key, &["hint", scope.0, scope.1, word])
 }
 
 /// The first `digits` hexadecimal digits.
@@ -103,6 +114,12 @@ impl<'a> Ring<'a> {
     /// A stream for an entity; every attempt is another one.
     pub(super) fn draw(&self, parts: &[&str], attempt: u32) -> Draw {
         Draw::new(self.tag(parts), attempt)
+    }
+
+    /// What the texts of the scope say of a word of a name.
+    pub(super) fn hint(&self, word: &str) -> Option<Hint> {
+        let hints = &self.originals.hints;
+        if hints.is_empty() { None } else { hints.get(&hint_place(self.key, self.scope, word)).copied() }
     }
 
     /// Whether a value, in its canonical form, stands in the data set.

@@ -30,6 +30,19 @@ impl Locale {
     }
 }
 
+impl Locale {
+    /// Its given names of women and men: those that both bear, or where there are none, all.
+    pub(super) fn of_both(&self) -> Vec<&'static str> {
+        let [women, men, _] = &self.lists;
+        let both: Vec<&str> = women.iter().filter(|name| men.contains(name)).copied().collect();
+        match (both.as_slice(), women.as_slice(), men.as_slice()) {
+            ([], [], []) => self.lists[Gender::Surname as usize].clone(),
+            ([], ..) => [women.as_slice(), men].concat(),
+            _ => both,
+        }
+    }
+}
+
 struct Locales {
     all: Vec<Locale>,
     /// Without diacritics, to every list that has it.
@@ -115,6 +128,11 @@ pub(super) fn of(canonical: &str) -> Option<(&'static Locale, Gender)> {
             Some((locales.all.iter().find(|locale| locale.name == *name)?, Gender::Surname))
         }
     }
+}
+
+/// Whether a list has the word (lower case, without diacritics); endings do not count.
+pub(super) fn is_listed(plain: &str) -> bool {
+    shared().plain.contains_key(plain)
 }
 
 /// Whether a given name is among the most frequent of the census with its initial.

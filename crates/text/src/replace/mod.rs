@@ -14,12 +14,15 @@ mod crypto;
 mod dates;
 mod draw;
 mod fpe;
+mod gender;
 mod geography;
 mod layout;
 mod locales;
+mod mention;
 mod network;
 mod numbers;
 mod organisation;
+mod originals;
 mod person;
 mod phone;
 mod place;
@@ -29,7 +32,7 @@ mod reading;
 mod seal;
 mod surrogate;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -38,8 +41,10 @@ use zeroize::Zeroizing;
 use crate::detect::{Label, Span, is_valid};
 use dates::Outcome;
 use draw::{Ring, Table};
+use mention::Mention;
 use surrogate::canonical;
 
+pub use originals::{DateOrders, Originals};
 pub(crate) use policy::Rule;
 pub use policy::{Action, Policy};
 pub use profile::{Profile, Scope};
@@ -75,27 +80,6 @@ pub struct Replaced {
     pub counts: BTreeMap<Label, usize>,
     /// Spans that the policy keeps, by label.
     pub kept: BTreeMap<Label, usize>,
-}
-
-/// What a first pass over the data learned: keyed fingerprints of values that no surrogate may take, and in which order
-/// dates are written. Holds no text.
-#[derive(Default)]
-pub struct Originals {
-    values: HashSet<u64>,
-    day_first: usize,
-    month_first: usize,
-}
-
-impl Originals {
-    /// How many distinct values are held.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether none is held.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
 }
 
 /// One line of a map from originals to what took their place: whoever has it can undo the replacement.
@@ -197,8 +181,18 @@ impl Replacer {
         map.iter().map(line).collect()
     }
 
-    /// Learns from the values of `spans` what surrogates must avoid, and how dates are written.
-    pub fn remember(&self, originals: &mut Originals, text: &str, spans: &[Span]) {
+    /// Learns from the values of `spans` what surrogates must avoid, how dates are written, and who bears which name.
+    pub fn remember(&self, originals: &mut Originals, context: &ReplaceContext<'_>, text: &str, spans: &[Span]) {
+        self.remember_people(originals, context, text, spans);
+        if self.reads_dates() {
+            let (orders, of_file) = dates::orders(text, spans);
+            if orders != DateOrders::default() {
+                for scope in scopes(context) {
+                    originals.orders.entry(self.place(scope)).or_default().add(orders);
+                }
+                originals.order.add(of_file);
+            }
+        }
         if !self.policy.any(|rule| matches!(rule.action, Action::Surrogate | Action::Shift | Action::Generalise)) {
             return;
         }
@@ -222,14 +216,77 @@ impl Replacer {
                         insert(&draw::folded(part));
                     }
                 }
-                "DATE_TIME" => match dates::begins_with_day(value) {
-                    Some(true) => originals.day_first += 1,
-                    Some(false) => originals.month_first += 1,
-                    None => {}
-                },
                 _ => {}
             }
         }
+    }
+
+    /// What the text says of the names in it: for surrogates the gender, for pseudonyms whose they are.
+    fn remember_people(&self, originals: &mut Originals, context: &ReplaceContext<'_>, text: &str, spans: &[Span]) {
+        let rule = self.policy.rule(Label::PERSON);
+        let joined = matches!(rule.action, Action::Hash | Action::Pseudonym);
+        if !joined && rule.action != Action::Surrogate {
+            return;
+        }
+        let scope = scope_of(rule.scope.unwrap_or(self.policy.scope()), context);
+        for said in gender::read(text, spans) {
+            if joined {
+                let mention = self.mention(originals, context, said.title, &said.words);
+                for scope in scopes(context) {
+                    originals.mentions.add(self.place(scope), &mention);
+                }
+            } else {
+                for (word, hint) in said.hints() {
+                    originals.hints.entry(draw::hint_place(&self.key, scope, word)).or_default().add(hint);
+                }
+            }
+        }
+    }
+
+    fn mention(
+        &self,
+        originals: &Originals,
+        context: &ReplaceContext<'_>,
+        title: Option<crate::detect::names::Gender>,
+        words: &[String],
+    ) -> Mention {
+        let print = |word: &str| draw::fingerprint(&self.key, word);
+        let known = |word: u64| scopes(context).any(|scope| originals.mentions.know(self.place(scope), word));
+        let one = |word: &String| {
+            let first: String = word.chars().take(1).collect();
+            let long = word.chars().count() > 1;
+            // The genitive of German and the plural of a family: "Annas Bruder".
+            let stem = word.strip_suffix('s').map(|stem| print(stem.trim_end_matches('\''))).filter(|stem| known(*stem));
+            (long.then(|| stem.unwrap_or_else(|| print(word))), print(&first))
+        };
+        Mention::new(words.iter().map(one).collect(), gender::of_bearer(title, words))
+    }
+
+    /// Of each person's name that is replaced by a hash or pseudonym: what that is made of, by the start of its span.
+    fn people(&self, context: &ReplaceContext<'_>, text: &str, spans: &[Span]) -> BTreeMap<usize, String> {
+        let rule = self.policy.rule(Label::PERSON);
+        if !matches!(rule.action, Action::Hash | Action::Pseudonym) {
+            return BTreeMap::new();
+        }
+        let places: Vec<u64> = match rule.scope.unwrap_or(self.policy.scope()) {
+            Scope::Document => vec![self.place(("document", context.document))],
+            _ => scopes(context).map(|scope| self.place(scope)).collect(),
+        };
+        let of = |said: gender::Said| {
+            let mention = self.mention(&self.originals, context, said.title, &said.words);
+            (spans[said.at].start, self.originals.mentions.person(&places, mention))
+        };
+        gender::read(text, spans).into_iter().map(of).collect()
+    }
+
+    fn reads_dates(&self) -> bool {
+        let action = self.policy.rule(Label("DATE_TIME")).action;
+        matches!(action, Action::Surrogate | Action::Shift | Action::Generalise)
+    }
+
+    /// The fingerprint of a scope.
+    fn place(&self, scope: (&str, &str)) -> u64 {
+        draw::fingerprint_of(&self.key, &["scope", scope.0, scope.1])
     }
 
     /// Replaces `spans` (sorted, not overlapping, on character boundaries; others are passed over) in `text`.
@@ -241,6 +298,8 @@ impl Replacer {
             kept: BTreeMap::new(),
         };
         let mut done = 0;
+        let people = self.people(context, text, spans);
+        let day_first = self.day_first(context, text, spans);
         for span in spans {
             if span.start < done {
                 continue;
@@ -250,7 +309,9 @@ impl Replacer {
             let start = replaced.text.len();
             let rule = self.policy.rule(span.label);
             let ring = self.ring(scope_of(rule.scope.unwrap_or(self.policy.scope()), context));
-            let counts = match self.stand_in(&ring, rule, context, span, value) {
+            let person = people.get(&span.start).filter(|_| span.label == Label::PERSON);
+            let around = Around { context, before: &text[..span.start], person, day_first };
+            let counts = match self.stand_in(&ring, rule, &around, span, value) {
                 Some(new) => {
                     replaced.text.push_str(&new);
                     self.note(ring.scope(), span.label.0, value, &new);
@@ -307,13 +368,18 @@ impl Replacer {
         &self,
         ring: &Ring<'_>,
         rule: &Rule,
-        context: &ReplaceContext<'_>,
+        around: &Around<'_>,
         span: &Span,
         value: &str,
     ) -> Option<String> {
         let label = span.label;
+        let context = around.context;
+        let day_first = rule.day_first.unwrap_or(around.day_first);
         let redacted = || format!("<{label}>");
-        let tagged = |digits| format!("{label}_{}", draw::hex(&ring.tag(&[label.0, &canonical(label, value)]), digits));
+        let tagged = |digits| {
+            let entity = around.person.cloned().unwrap_or_else(|| canonical(label, value));
+            format!("{label}_{}", draw::hex(&ring.tag(&[label.0, &entity]), digits))
+        };
         let outcome = match (rule.action, label.0) {
             (Action::Keep, _) => return None,
             (Action::Redact, _) => Outcome::New(redacted()),
@@ -324,12 +390,12 @@ impl Replacer {
             (Action::Pseudonym, _) => Outcome::New(tagged(16)),
             (Action::Encrypt, _) => Outcome::New(self.sealer.token(ring.scope(), label.0, value)),
             (Action::Fpe, _) => self.encrypted_in_form(ring, label, value),
-            (Action::Generalise, "DATE_TIME") => dates::year(value, rule, self.day_first(rule)),
+            (Action::Generalise, "DATE_TIME") => dates::year(around.before, value, rule, day_first),
             (Action::Generalise, "AGE") => ages::coarse(rule, value),
             (Action::Generalise, _) => geography::coarse(span, rule, value),
             (Action::Shift | Action::Surrogate, "DATE_TIME") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                dates::shift(value, rule, self.day_first(rule), dates::offset(&ring, rule))
+                dates::shift(value, rule, day_first, dates::offset(&ring, rule))
             }
             (Action::Shift | Action::Surrogate, "AGE") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
@@ -354,10 +420,39 @@ impl Replacer {
         }
     }
 
-    /// Whether ambiguous dates begin with the day: by the rule, else as most dates of the data that tell.
-    fn day_first(&self, rule: &Rule) -> bool {
-        rule.day_first.unwrap_or(self.originals.day_first > self.originals.month_first)
+    /// Whether ambiguous dates begin with the day: as most dates that tell in the record, else of the subject, else of the
+    /// file.
+    fn day_first(&self, context: &ReplaceContext<'_>, text: &str, spans: &[Span]) -> bool {
+        if !self.reads_dates() {
+            return false;
+        }
+        let learned = scopes(context).map(|scope| self.originals.orders.get(&self.place(scope)).copied());
+        let own = std::iter::once(Some(dates::orders(text, spans).0));
+        let mut orders = learned.chain(own).flatten();
+        orders.find_map(DateOrders::begin_with_day).or(self.originals.order.begin_with_day()).unwrap_or(false)
     }
+}
+
+/// What a value's replacement depends on beside the value.
+struct Around<'a> {
+    context: &'a ReplaceContext<'a>,
+    before: &'a str,
+    /// Whose name it is.
+    person: Option<&'a String>,
+    day_first: bool,
+}
+
+/// The record, and the subject where it names one.
+fn scopes<'a>(context: &ReplaceContext<'a>) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let subject = context.subject.map(|subject| ("subject", subject));
+    std::iter::once(("document", context.document)).chain(subject)
+}
+
+/// Words of the names of persons among the spans, in canonical form and longer than an initial.
+pub(crate) fn names_in<'a>(text: &'a str, spans: &'a [Span]) -> impl Iterator<Item = String> + 'a {
+    let people = spans.iter().filter(|span| span.label == Label::PERSON);
+    let words = people.flat_map(|span| person::bearers(text.get(span.start..span.end).unwrap_or_default()));
+    words.filter(|word| word.chars().count() > 2)
 }
 
 /// Within what an entity keeps its surrogate.
@@ -418,7 +513,7 @@ mod tests {
         let span = [Span::new(0, ip.len(), Label::IP_ADDRESS, 1.0)];
         let first = replacer.replace(&ReplaceContext::default(), ip, &span).text;
         let mut originals = Originals::default();
-        replacer.remember(&mut originals, &first, &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)]);
+        replacer.remember(&mut originals, &ReplaceContext::default(), &first, &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)]);
         let second = replacer.with_originals(originals).replace(&ReplaceContext::default(), ip, &span).text;
         assert_ne!(first, second);
     }

@@ -1,24 +1,50 @@
 //! Surrogates for names of persons, and for e-mail addresses, whose local part follows the name.
 //!
-//! Invariant: a name is mapped part by part and each part by itself alone, so "Ana Ruiz", "Ruiz", "A. Ruiz" and
-//! `ana.ruiz@` agree within a scope, in whatever order they are met. Initials are mapped first and a name part goes to
-//! a name with the mapped initial, of its language and gender as far as lists tell them. Honorifics, particles, suffixes
-//! and case stay.
+//! Invariant: a name is mapped part by part, each by itself and by what the whole scope says of it, so "Ana Ruiz", "Ruiz",
+//! "A. Ruiz" and `ana.ruiz@` agree within a scope, in whatever order they are met. Initials are mapped first and a name part
+//! goes to a name with the mapped initial, of its language and gender as far as lists and texts tell them. Honorifics,
+//! particles, suffixes and case stay.
 
 use super::draw::{Draw, Ring, folded};
+use super::gender::{self, Sort};
 use super::locales::{self, Locale};
 use super::network::EXAMPLE_HOSTS;
-use crate::detect::names::{self, Filler, Gender, Names};
+use crate::detect::names::{self, Filler, Gender};
 
 /// A surrogate for a name as it was written.
 pub(super) fn name(ring: &Ring<'_>, value: &str) -> String {
+    let mut result = String::with_capacity(value.len() + 8);
+    for run in runs(value) {
+        match run {
+            Run::Bearer(word) => result.push_str(&part(ring, word)),
+            Run::Other(text) => result.push_str(text),
+        }
+    }
+    result
+}
+
+/// The words of a name without titles, particles and suffixes, in canonical form; initials among them.
+pub(super) fn bearers(value: &str) -> Vec<String> {
+    let word = |run| match run {
+        Run::Bearer(word) => Some(names::plain(word)),
+        Run::Other(_) => None,
+    };
+    runs(value).into_iter().filter_map(word).collect()
+}
+
+/// A stretch of a name: a word that a person bears, or what stands between and beside.
+enum Run<'a> {
+    Bearer(&'a str),
+    Other(&'a str),
+}
+
+fn runs(value: &str) -> Vec<Run<'_>> {
     let mut runs = Vec::new();
-    each_run(value, |run, is_word| runs.push((run.to_owned(), is_word)));
+    each_run(value, |run, is_word| runs.push((run, is_word)));
     let cased = value.contains(char::is_uppercase);
     let last = runs.iter().rposition(|(_, is_word)| *is_word);
     let first = runs.iter().position(|(_, is_word)| *is_word);
-    let mut result = String::with_capacity(value.len() + 8);
-    for (index, (run, is_word)) in runs.iter().enumerate() {
+    let bears = |index: usize, run: &str| {
         let filler = match names::name_filler(&folded(run)) {
             Some(Filler::Honorific) => Some(index) != last,
             // A particle is written small and leads to another word; "Ben" and "Al" in front are names.
@@ -28,13 +54,10 @@ pub(super) fn name(ring: &Ring<'_>, value: &str) -> String {
             Some(Filler::Suffix) => Some(index) != first,
             None => false,
         };
-        if !is_word || filler {
-            result.push_str(run);
-        } else {
-            result.push_str(&part(ring, run));
-        }
-    }
-    result
+        !filler
+    };
+    let runs = runs.into_iter().enumerate();
+    runs.map(|(at, (run, is_word))| if is_word && bears(at, run) { Run::Bearer(run) } else { Run::Other(run) }).collect()
 }
 
 /// The parts of a name or of a local part that carry it, in canonical form: what no surrogate may repeat.
@@ -96,7 +119,7 @@ pub(super) fn like_case(model: &str, word: &str) -> String {
 }
 
 /// Calls `f` with each run of letters (true) and each run of anything else (false).
-fn each_run(value: &str, mut f: impl FnMut(&str, bool)) {
+fn each_run<'a>(value: &'a str, mut f: impl FnMut(&'a str, bool)) {
     let mut rest = value;
     while let Some(first) = rest.chars().next() {
         // A mark belongs to the letter before it; one after a digit or a sign stands with the letters.
@@ -132,15 +155,36 @@ pub(super) fn part(ring: &Ring<'_>, word: &str) -> String {
     if let Some((locale, _)) = locale.filter(|(locale, _)| locale.syllabic) {
         return syllables(ring, locale, word);
     }
+    let all = names::shared();
+    let listed = match locale {
+        Some((_, kind)) if locales::is_listed(&canonical) => Some(kind),
+        _ => all.gender(&canonical),
+    };
+    let taken = |name: &str| names::plain(name) == canonical || ring.is_original(&names::plain(name));
+    // The genitive of German, "Annas Bruder", follows the name.
+    if listed.is_none()
+        && let Some(stem) = word.strip_suffix('s').filter(|stem| stem.chars().count() > 2)
+        && ring.hint(&names::plain(stem)).is_some()
+    {
+        let new = part(ring, stem) + "s";
+        if !taken(&new) {
+            return new;
+        }
+    }
     let initial = initial(ring, &canonical, locale.map(|(locale, _)| locale));
     if canonical.chars().count() == 1 {
         return like_case(word, &initial);
     }
-    let all = names::shared();
-    let taken = |name: &str| names::plain(name) == canonical || ring.is_original(&names::plain(name));
+    let sort = gender::sort(&canonical, listed, ring.hint(&canonical));
+    let kind = match sort {
+        Sort::Surname => Some(Gender::Surname),
+        Sort::Given(gender) => Some(gender),
+        Sort::Either => None,
+    };
     // Names of the language first, as long as one is free; then those of the census. Another script stays.
-    if let Some((locale, kind)) = locale {
-        let free: Vec<&str> = locale.names(kind).iter().filter(|name| !taken(name)).copied().collect();
+    if let Some((locale, _)) = locale {
+        let names_of = kind.map_or_else(|| locale.of_both(), |kind| locale.names(kind).to_vec());
+        let free: Vec<&str> = names_of.into_iter().filter(|name| !taken(name)).collect();
         let mut own = free.clone();
         own.retain(|name| names::plain(name).starts_with(&initial));
         if own.is_empty() && !initial.is_ascii() {
@@ -151,7 +195,14 @@ pub(super) fn part(ring: &Ring<'_>, word: &str) -> String {
         }
     }
     let letter = initial.bytes().next().unwrap_or(b'a').to_ascii_uppercase();
-    let pool = all.pool(locale.map_or_else(|| kind(all, &canonical), |(_, kind)| kind), letter);
+    let either;
+    let pool = match kind {
+        Some(kind) => all.pool(kind, letter),
+        None => {
+            either = gender::either(letter);
+            &either
+        }
+    };
     let mut attempts = (0..200).filter_map(|n| ring.draw(&["name", &canonical], n).pick(pool));
     let new = attempts.find(|name| !taken(name)).map(str::to_owned).or_else(|| {
         // Every name with this initial stands in the data: join two to one that does not.
@@ -180,10 +231,6 @@ fn syllables(ring: &Ring<'_>, locale: &Locale, word: &str) -> String {
     };
     let canonical = folded(word);
     (0..200).map(drawn).find(|new| *new != canonical && !ring.is_original(&names::plain(new))).unwrap_or_default()
-}
-
-fn kind(all: &Names, canonical: &str) -> Gender {
-    all.gender(canonical).unwrap_or(Gender::Surname)
 }
 
 /// The initial, in small letters, that names beginning like this one are given.

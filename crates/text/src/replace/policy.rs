@@ -222,6 +222,11 @@ impl Policy {
         self.any(|rule| !matches!(rule.action, Action::Keep | Action::Redact | Action::Mask | Action::Generalise))
     }
 
+    /// Whether the identifier of every record is replaced, whatever it looks like: a medical record number alone identifies.
+    pub fn replaces_identifiers(&self) -> bool {
+        matches!(self.profile, Profile::HipaaSafeHarbor | Profile::GdprPseudonymise)
+    }
+
     pub(crate) fn any(&self, test: impl Fn(&Rule) -> bool) -> bool {
         test(&self.default) || self.rules.values().any(test)
     }

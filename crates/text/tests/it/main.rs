@@ -11,6 +11,7 @@ mod identifiers;
 mod laws;
 mod names;
 mod near;
+mod people;
 mod profiles;
 mod reader;
 mod replacement;

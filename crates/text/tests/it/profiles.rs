@@ -64,7 +64,7 @@ fn the_order_of_dates_is_learned_from_the_data() {
     let ambiguous = "03/04/2020";
     let with = |seen: &str| {
         let mut originals = Originals::default();
-        replacer.remember(&mut originals, seen, &whole(seen, DATE, None));
+        replacer.remember(&mut originals, &ReplaceContext::default(), seen, &whole(seen, DATE, None));
         of(&replacer.with_originals(originals), "s", DATE, ambiguous)
     };
     assert_ne!(with("25/12/2019"), with("12/25/2019"));
@@ -298,7 +298,7 @@ fn vectors_no_surrogate_is_an_original() {
         let mut originals = Originals::default();
         let mut seen: HashSet<(Label, String)> = HashSet::new();
         for (text, spans) in &rows {
-            replacer.remember(&mut originals, text, spans);
+            replacer.remember(&mut originals, &ReplaceContext::default(), text, spans);
             seen.extend(spans.iter().map(|span| (span.label, text[span.start..span.end].to_lowercase())));
         }
         assert!(seen.len() > distinct, "{name}: {}", seen.len());
