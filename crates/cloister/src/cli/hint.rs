@@ -177,13 +177,15 @@ fn taking_in(error: &ingest::Error) -> Advice {
         E::File(inner) => file(inner),
         E::Text(inner) => text(inner),
         E::Changed { .. } => advice(Exit::Broken, "let nothing write to the file meanwhile, and run the command again"),
-        E::OtherRoot { .. } => {
-            advice(Exit::Broken, "name the key of this dataset with --key; else its records were changed")
-        }
+        E::OtherRoot { .. } => advice(
+            Exit::Broken,
+            "name the key of this dataset (--key; in training --dataset-key); else its records were changed",
+        ),
         E::NoRecord => advice(Exit::Usage, "the file must be JSON lines of a known shape; name columns with --columns"),
         E::Retention { .. } => {
             advice(Exit::Usage, "write a date such as 2027-12-31, or a period such as 24 months or P2Y")
         }
+        E::Day { .. } => advice(Exit::Usage, "write a date such as 2026-11-20"),
         E::UnknownField { .. } => {
             let names: Vec<&str> = ingest::Field::ALL.iter().map(|field| field.name()).collect();
             advice(Exit::Usage, format!("the fields are {}", names.join(", ")))

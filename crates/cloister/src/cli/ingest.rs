@@ -3,42 +3,37 @@
 //! The folder always holds the records that were not rejected. If any was, or a required declaration is missing, the exit
 //! code is 3: a pipeline that heeds exit codes does not go on.
 
+mod facts;
+mod flags;
+mod gates;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloister_text::quality::{Code, Decision, QualityOptions, WordList};
-use cloister_text::risk::anonymity::SIZE_BANDS;
-use cloister_text::risk::quasi::{Quasi, Said};
-use cloister_text::{Detector, DetectorOptions};
+use cloister_text::Detector;
+use cloister_text::quality::WordList;
 use serde_json::{Map, Value, json};
 
-use super::config::{self, ColumnMap, Settings, whole};
+use super::config::{self, ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
-use crate::evidence::DetectionFacts;
-use crate::evidence::Gate;
-use crate::evidence::dataset::{
-    AUDIENCE, ContentFacts, DATASET_SCHEMA, DatasetFacts, FieldFacts, FileFacts, MeasuredOn, QualityFacts, ReasonFacts,
-    RiskFacts, WordFacts, page,
-};
+use crate::evidence::dataset::{DatasetFacts, page};
 use crate::files::{Keep, WholeFile, create_folder, create_private_folder, hex};
 use crate::ingest::{
-    Date, Declared, Field, Ingested, Input, Membership, Outputs, Provenance, Request, RiskRequest, Taken, Tree,
-    fresh_key, ingest, read_key, write_key,
+    Date, Ingested, Input, Membership, Outputs, Request, Tree, fresh_key, ingest, read_key, write_key,
 };
 use crate::interrupt;
 use crate::progress::Unit;
+use flags::{Declarations, RiskArgs};
 
 const ALGORITHM: &str = "RFC 6962 (SHA-256) over HMAC-SHA256 of each record of records.jsonl";
-const KEY: &str = "private/commitment.key";
+pub(super) const KEY: &str = "private/commitment.key";
 const OUTPUTS: [&str; 5] = ["records.jsonl", "decisions.jsonl", "dataset.json", "quality.html", KEY];
-/// Places that evidence names of a code.
-const FIRST_PLACES: usize = 20;
 
 /// Arguments of `ingest`.
 #[derive(clap::Args)]
@@ -88,54 +83,6 @@ pub(super) struct Args {
     declared: Declarations,
     #[command(flatten)]
     risk: RiskArgs,
-}
-
-/// Declarations of `ingest`.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Declarations")]
-struct Declarations {
-    /// Fields without which the gate says no, such as source,licence,legal_basis,purpose,retention
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    require: Vec<Field>,
-    /// Where the records come from
-    #[arg(long, value_name = "TEXT")]
-    source: Option<String>,
-    /// Under what terms they may be used
-    #[arg(long, value_name = "TEXT", alias = "license")]
-    licence: Option<String>,
-    /// The legal basis of processing
-    #[arg(long, value_name = "TEXT")]
-    legal_basis: Option<String>,
-    /// What they are processed for
-    #[arg(long, value_name = "TEXT")]
-    purpose: Option<String>,
-    /// Until when they may be kept: a date, or a period such as `24 months`
-    #[arg(long, value_name = "WHEN")]
-    retention: Option<String>,
-    /// Who handed them over
-    #[arg(long, value_name = "TEXT")]
-    contributor: Option<String>,
-    /// What kinds of people they are about
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    subjects: Option<Vec<String>>,
-}
-
-/// Re-identification risk.
-#[derive(clap::Args)]
-#[command(next_help_heading = "Risk")]
-struct RiskArgs {
-    /// What could be known about people: columns as JSON pointers, perhaps coarser (/age:10,/zip:3), text:age, or `text` for all
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    quasi: Vec<String>,
-    /// Column whose values nobody should learn, as JSON pointer
-    #[arg(long, value_name = "POINTER", requires = "quasi")]
-    sensitive: Option<String>,
-    /// Number of people among whom the subjects are a sample
-    #[arg(long, value_name = "N", requires = "quasi")]
-    population: Option<u64>,
-    /// Smallest k that the gate lets pass
-    #[arg(long, value_name = "K", requires = "quasi", value_parser = whole)]
-    min_k: Option<usize>,
 }
 
 impl Args {
@@ -276,116 +223,6 @@ impl Args {
             || self.files.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
         self.name.clone().or_else(of_file).filter(|name| name != "-").unwrap_or_else(|| "dataset".into())
     }
-
-    fn facts(
-        &self,
-        ingested: &Ingested,
-        provenance: &Provenance,
-        options: (&QualityOptions, &DetectorOptions),
-        now: SystemTime,
-    ) -> anyhow::Result<DatasetFacts> {
-        let gates = self.gates(ingested, provenance);
-        let field = |field: &crate::ingest::DeclaredField| FieldFacts {
-            field: field.field.name().into(),
-            state: if field.value.is_some() { "declared" } else { "missing" }.into(),
-            value: field.shown(),
-            required: field.required,
-            owner: field.owner.clone(),
-        };
-        Ok(DatasetFacts {
-            schema: DATASET_SCHEMA.into(),
-            product: concat!("cloister ", env!("CARGO_PKG_VERSION")).into(),
-            created: crate::system::rfc3339(now),
-            name: self.name(),
-            audience: AUDIENCE.into(),
-            passed: gates.iter().all(|gate| gate.passed),
-            gates,
-            files: ingested.files.iter().map(file_facts).collect(),
-            evaluation: ingested.evaluation.as_ref().map(file_facts),
-            shape: ingested.shape.to_string(),
-            content: ContentFacts {
-                algorithm: ALGORITHM.into(),
-                root: hex(&ingested.written.root()),
-                records: ingested.written.size(),
-                key: self.key.is_none().then(|| KEY.into()),
-            },
-            provenance: provenance.fields.iter().map(field).collect(),
-            keep_until: provenance.keep_until.map(|date| date.to_string()),
-            quality: quality_facts(ingested, options.0, options.1)?,
-            risk: risk_facts(ingested),
-        })
-    }
-
-    fn gates(&self, ingested: &Ingested, provenance: &Provenance) -> Vec<Gate> {
-        let gate = |name: &str, passed, detail: String| Gate { name: name.into(), passed, detail };
-        let mut gates = Vec::new();
-        let required = provenance.fields.iter().filter(|field| field.required).count();
-        let missing: Vec<String> =
-            provenance.missing().map(|field| format!("{} (owner: {})", field.field, field.owner)).collect();
-        gates.push(match (required, missing.is_empty()) {
-            (0, _) => gate("provenance", true, "no field is required".into()),
-            (all, true) => gate("provenance", true, format!("{} declared", counted(all, "required field"))),
-            (_, false) => gate("provenance", false, format!("MISSING {}", missing.join(", "))),
-        });
-        if let Some(until) = provenance.keep_until {
-            let detail = if provenance.expired { format!("over since {until}") } else { format!("until {until}") };
-            gates.push(gate("retention", !provenance.expired, detail));
-        }
-        let summary = &ingested.quality.summary;
-        let rejected = format!("{} of {} rejected", summary.rejected, counted(summary.records, "line"));
-        let (passed, detail) = match (summary.rejected, self.drop_rejected) {
-            (0, _) => (true, "no line was rejected".into()),
-            (_, true) => (true, format!("{rejected} and left out, as asked")),
-            (_, false) => (false, format!("{rejected} and left out: mend them, or accept that with --drop-rejected")),
-        };
-        gates.push(gate("rejected records", passed, detail));
-        let written = ingested.written.size() as usize;
-        gates.push(gate("records", written > 0, format!("{} in records.jsonl", counted(written, "record"))));
-        if let Some(least) = self.risk.min_k {
-            let k = ingested.risk.as_ref().map_or(0, |risk| risk.anonymity.k);
-            gates.push(gate("k-anonymity", k >= least, format!("k = {k}, at least {least} is asked")));
-        }
-        gates
-    }
-}
-
-impl Declarations {
-    /// These flags before what the configuration declares.
-    fn over(&self, weaker: Declared) -> Declared {
-        let flags = Declared {
-            source: self.source.clone(),
-            licence: self.licence.clone(),
-            legal_basis: self.legal_basis.clone(),
-            purpose: self.purpose.clone(),
-            retention: self.retention.clone(),
-            contributor: self.contributor.clone(),
-            subjects: self.subjects.clone(),
-            require: self.require.clone(),
-            ..Declared::default()
-        };
-        flags.or(weaker)
-    }
-}
-
-impl RiskArgs {
-    fn request(&self) -> anyhow::Result<Option<RiskRequest>> {
-        let mut quasi: Vec<Quasi> = Vec::new();
-        for name in &self.quasi {
-            if name.trim() == "text" {
-                quasi.extend(Said::ALL.map(Quasi::Said));
-            } else {
-                let wrong =
-                    |reason| Usage::new(format!("--quasi {name}: {reason}"), "such as --quasi /age:10,/zip:3,text:job");
-                quasi.push(name.parse().map_err(wrong)?);
-            }
-        }
-        if let Some(pointer) = self.sensitive.as_deref().filter(|pointer| !pointer.starts_with('/')) {
-            let message = format!("--sensitive {pointer}: not a JSON pointer");
-            return Err(Usage::new(message, "such as --sensitive /diagnosis").into());
-        }
-        let (sensitive, population) = (self.sensitive.clone(), self.population);
-        Ok((!quasi.is_empty()).then_some(RiskRequest { quasi, sensitive, population }))
-    }
 }
 
 /// The files of a dataset, begun before anything is read, so that what cannot be written is refused at once.
@@ -428,112 +265,6 @@ impl Files {
     }
 }
 
-fn file_facts(taken: &Taken) -> FileFacts {
-    FileFacts {
-        name: taken.name.clone(),
-        bytes: taken.bytes,
-        records: taken.records as u64,
-        unreadable: taken.unreadable as u64,
-    }
-}
-
-fn quality_facts(
-    ingested: &Ingested,
-    options: &QualityOptions,
-    detection: &DetectorOptions,
-) -> anyhow::Result<QualityFacts> {
-    let summary = &ingested.quality.summary;
-    let places = |code: Code| {
-        let verdicts = ingested.quality.verdicts.iter();
-        let noticed = verdicts.filter(move |verdict| verdict.reasons.iter().any(|reason| reason.code == code));
-        let place = |verdict: &cloister_text::quality::Verdict| {
-            let name = ingested.files.get(verdict.at.file).map_or("", |file| file.name.as_str());
-            format!("{name}:{}", verdict.at.line)
-        };
-        noticed.take(FIRST_PLACES).map(place).collect()
-    };
-    let reason = |code: &Code| ReasonFacts {
-        code: code.name().into(),
-        meaning: code.meaning().into(),
-        level: level(options.level(*code)).into(),
-        records: summary.by_code.get(code).copied().unwrap_or_default() as u64,
-        first: places(*code),
-    };
-    let counts = |(name, count): (&&str, &usize)| ((*name).to_owned(), *count as u64);
-    Ok(QualityFacts {
-        measured_on: MeasuredOn {
-            what: "all records read".into(),
-            records: ingested.read.size(),
-            root: hex(&ingested.read.root()),
-        },
-        lines: summary.records as u64,
-        accepted: summary.accepted as u64,
-        review: summary.review as u64,
-        rejected: summary.rejected as u64,
-        reasons: Code::ALL.iter().map(reason).collect(),
-        unreadable: ingested.unreadable.iter().map(counts).collect(),
-        chars: summary.chars,
-        words: summary.words.map(|words| WordFacts {
-            least: words.least.into(),
-            median: words.median.into(),
-            percentile_95: words.percentile_95.into(),
-            most: words.most.into(),
-        }),
-        languages: summary.languages.iter().map(counts).collect(),
-        spans: summary.spans.map(|spans| spans as u64),
-        detection: DetectionFacts::of(detection),
-        spans_per_1000_chars: summary.spans_per_1000_chars.map(|share| (share * 1e3).round() / 1e3),
-        labels: summary.labels.map(|labels| labels as u64),
-        repeated_lines: summary.repeated_lines as u64,
-        options: serde_json::to_value(options)?,
-    })
-}
-
-fn level(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Accept => "accept",
-        Decision::Review => "review",
-        Decision::Reject => "reject",
-    }
-}
-
-fn risk_facts(ingested: &Ingested) -> Option<RiskFacts> {
-    let risk = ingested.risk.as_ref()?;
-    let found = &risk.anonymity;
-    let band = |(from, to): (usize, usize)| match (from, to) {
-        (1, 1) => "alone".to_owned(),
-        (from, usize::MAX) => format!("{from} or more"),
-        (from, to) if from == to => format!("{from} alike"),
-        (from, to) => format!("{from} to {to}"),
-    };
-    let sensitive = found.sensitive.as_ref();
-    Some(RiskFacts {
-        measured_on: MeasuredOn {
-            what: "the records written".into(),
-            records: ingested.written.size(),
-            root: hex(&ingested.written.root()),
-        },
-        quasi_identifiers: risk.quasi.iter().map(|(name, values)| (name.clone(), *values as u64)).collect(),
-        subjects: found.subjects as u64,
-        classes: found.classes as u64,
-        k: found.k as u64,
-        subjects_by_class_size: SIZE_BANDS
-            .into_iter()
-            .map(band)
-            .zip(found.subjects_by_band().map(|subjects| subjects as u64))
-            .collect(),
-        prosecutor_risk: found.prosecutor_risk,
-        mean_risk: found.mean_risk,
-        population: found.journalist.map(|journalist| journalist.population),
-        journalist_risk: found.journalist.map(|journalist| journalist.risk),
-        sensitive: risk.sensitive.clone(),
-        distinct_l: sensitive.map(|of| of.distinct_l as u64),
-        entropy_l: sensitive.map(|of| of.entropy_l),
-        t_closeness: sensitive.map(|of| of.t),
-        t_closeness_ordered: sensitive.and_then(|of| of.t_ordered),
-    })
-}
-
 fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingested: &Ingested) {
     let quality = &facts.quality;
     console.say(format_args!(
@@ -562,13 +293,17 @@ fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingest
         let value = match (field.state.as_str(), field.required) {
             ("missing", true) => console.ink(Ink::Red, &field.value),
             ("missing", false) => console.ink(Ink::Yellow, &field.value),
+            _ if field.field == "retention" => facts.retention().unwrap_or_default(),
             _ => field.value.clone(),
         };
-        console.say(format_args!("  {:<12} {value}", field.field));
+        console.say(format_args!("  {:<19} {value}", field.field));
+    }
+    for warning in &facts.warnings {
+        console.warn(format_args!("{}; {}", warning.text, warning.remedy));
     }
     if let Some(risk) = &facts.risk {
         console.say(format_args!(
-            "  {:<12} k = {}, mean risk {:.2} %, measured on {}",
+            "  {:<19} k = {}, mean risk {:.2} %, measured on {}",
             "risk",
             risk.k,
             risk.mean_risk * 100.0,
@@ -597,6 +332,9 @@ fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingest
     console.say(&facts.audience);
     for gate in facts.gates.iter().filter(|gate| !gate.passed) {
         console.say(format_args!("{} {}: {}", console.ink(Ink::Red, "refused"), gate.name, gate.detail));
+        if let Some(remedy) = &gate.remedy {
+            console.say(format_args!("  what to do: {remedy}"));
+        }
     }
     if facts.passed {
         console.say(console.ink(Ink::Green, "passed"));

@@ -20,6 +20,7 @@ mod input;
 mod lines;
 mod man;
 mod model;
+mod origin;
 mod protect;
 mod pull;
 mod ranks;

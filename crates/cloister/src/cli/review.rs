@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use cloister_text::risk::binomial::{at_most, two_sided};
 use cloister_text::risk::tab::{Share, TabScore};
@@ -23,6 +24,7 @@ use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
 use crate::evidence::DetectionFacts;
+use crate::ingest::Date;
 use crate::parallel;
 use crate::progress::Unit;
 use crate::scan::{Report, Scan};
@@ -45,6 +47,9 @@ pub(super) struct ReviewArgs {
     /// Where the review is kept, without text, to go on later; without it, FILE.review.json
     #[arg(long, value_name = "STATE", requires = "review")]
     state: Option<PathBuf>,
+    /// Who reviews; without it, the name of the user
+    #[arg(long, value_name = "NAME", requires = "review")]
+    reviewer: Option<String>,
 }
 
 impl ReviewArgs {
@@ -67,6 +72,11 @@ impl ReviewArgs {
         let (dataset, mut state) = self.open(console, file, columns, DetectionFacts::of(options), &path)?;
         let sample: Vec<usize> = state.sampled();
         let terminal = Terminal::open()?;
+        let reviewer = self.reviewer();
+        if reviewer.is_none() {
+            console.warn("nobody is named as the reviewer: add --reviewer NAME, or the review stands without a name");
+        }
+        state.sit_down(reviewer, Date::of(SystemTime::now()).to_string());
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let mut session = Session::new(&dataset, detector, &sample, color);
         let ended = session.run(&mut state, terminal.reader, terminal.writer, |state| state.write(&path))?;
@@ -80,6 +90,14 @@ impl ReviewArgs {
         fields.insert("review".into(), report(&state, &found, &path));
         console.document(if done { "reviewed" } else { "begun" }, fields)?;
         Ok(Exit::Passed)
+    }
+
+    /// Who reviews.
+    fn reviewer(&self) -> Option<String> {
+        let user = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let name = self.reviewer.clone().or_else(user)?;
+        let name = name.trim();
+        (!name.is_empty()).then(|| name.into())
     }
 
     fn open(
@@ -166,6 +184,7 @@ fn report(state: &State, found: &BTreeMap<String, Count>, path: &Path) -> Value 
         "records_with_misses": missing,
         "records_with_misses_at_most": at_most(missing, reviewed, CONFIDENCE),
         "state": path,
+        "sittings": state.sittings,
     })
 }
 

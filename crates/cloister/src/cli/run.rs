@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloister_dp::{OptimizerConfig, PrivacyPlan};
+use cloister_dp::{OptimizerConfig, PrivacyPlan, Unit};
 use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ use super::train::{dry_run, refuse_full};
 use super::training::{Draft, Flags, Prepared, Steps, open_base, shown_epsilon};
 use super::words::counted;
 use crate::evidence::{
-    AdapterFacts, BaseFacts, Check, DataFacts, DetectionFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts,
-    ProtectionFacts, SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
+    AdapterFacts, BaseFacts, Check, DataFacts, DetectionFacts, Evidence, ExportFacts, Gate, LabelFacts, PersonFacts,
+    PrivacyFacts, ProtectionFacts, SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
 };
 use crate::files::{Keep, WholeFile, create_private_folder};
 use crate::interrupt;
@@ -323,7 +323,7 @@ impl Facts<'_> {
             },
             data: self.data()?,
             protection: Some(protection_facts(protection, profile, options)),
-            privacy: privacy_facts(&prepared.plan)?,
+            privacy: privacy_facts(&prepared.plan, prepared.most_records)?,
             training: self.training(),
             utility,
             adapter,
@@ -355,6 +355,8 @@ impl Facts<'_> {
             truncated: corpus.truncated as u64,
             max_tokens: self.prepared.max_tokens as u64,
             commitment: commitment.hmac.clone(),
+            provenance: self.prepared.provenance.fields.clone(),
+            dataset: self.prepared.provenance.dataset.clone(),
         })
     }
 
@@ -394,13 +396,18 @@ impl Facts<'_> {
 
     fn verdict(&self, protection: &ProtectReport, utility: Option<&UtilityFacts>) -> Verdict {
         let plan = &self.prepared.plan;
-        let gate = |name: &str, passed: bool, detail: String| Gate { name: name.into(), passed, detail };
+        let gate = |name: &str, passed: bool, detail: String, remedy: &str| {
+            let remedy = (!passed && !remedy.is_empty()).then(|| remedy.to_owned());
+            Gate { name: name.into(), passed, detail, remedy }
+        };
         let residual = protection.residual_total();
         let mut gates = vec![
             gate(
                 "personal data",
                 residual == 0,
-                format!("{} still found after replacement", counted(residual, "item")),
+                format!("{} still detected after replacement", counted(residual, "item")),
+                "see which types under “Personal data found and replaced”: what is nobody's is named with --keep, the rest is \
+                 mended in the records, or replaced with --profile redact",
             ),
             gate(
                 "privacy budget",
@@ -416,16 +423,21 @@ impl Facts<'_> {
                         lost => format!(", {lost} of them lost"),
                     }
                 ),
+                "give a larger --epsilon only if whoever answers for the data agrees; else train anew with the epsilon that was asked",
             ),
             gate(
                 "adapter",
                 true,
                 format!("{} after reading it back", counted(self.outcome.adapter.checks.len(), "check")),
+                "",
             ),
         ];
         if let Some(utility) = utility {
             let (base, tuned) = (utility.base_nats_per_token, utility.tuned_nats_per_token);
-            gates.push(gate("utility", tuned < base, format!("{tuned:.3} nats per token, the base {base:.3}")));
+            let detail = format!("{tuned:.3} nats per token, the base {base:.3}");
+            let remedy = "more --steps or a larger --batch (the plan raises the noise by itself), a lower --learning-rate, more \
+                          records, or a larger --epsilon; every attempt on the same records spends its own epsilon";
+            gates.push(gate("utility", tuned < base, detail, remedy));
         }
         let passed = gates.iter().all(|gate| gate.passed);
         let base = self.args.flags.settings.base.as_deref().unwrap_or_default();
@@ -473,7 +485,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile, options: &Dete
     }
 }
 
-fn privacy_facts(plan: &PrivacyPlan) -> anyhow::Result<PrivacyFacts> {
+fn privacy_facts(plan: &PrivacyPlan, most_records: Option<usize>) -> anyhow::Result<PrivacyFacts> {
     Ok(PrivacyFacts {
         unit: plan.unit().to_string(),
         adjacency: plan.adjacency().to_string(),
@@ -491,9 +503,16 @@ fn privacy_facts(plan: &PrivacyPlan) -> anyhow::Result<PrivacyFacts> {
         sampler: plan.sampler_name().into(),
         largest_batch: plan.cap(),
         unit_cap: u64::from(plan.unit_cap()),
+        person: most_records.filter(|_| plan.unit() == Unit::Record).map(|records| person_facts(plan, records)),
         not_covered: plan.not_covered().iter().map(|gap| (*gap).to_owned()).collect(),
         curve: plan.curve(CURVE_POINTS)?,
     })
+}
+
+/// What holds for a person with so many records; without a bound where the accountants have none.
+fn person_facts(plan: &PrivacyPlan, records: usize) -> PersonFacts {
+    let bound = u32::try_from(records).ok().and_then(|units| plan.group_epsilon(units).ok());
+    PersonFacts { records: records as u64, epsilon: bound.unwrap_or(f64::INFINITY) }
 }
 
 fn optimizer_name(config: OptimizerConfig) -> String {

@@ -182,6 +182,8 @@ fn document(prepared: &Prepared, outcome: &Outcome) -> Map<String, Value> {
         ("schedule", json!(prepared.recipe.schedule.decay.to_string())),
         ("warmup_steps", json!(prepared.recipe.schedule.warmup_steps)),
         ("evaluation", json!(losses)),
+        ("provenance", json!(prepared.provenance.fields)),
+        ("dataset", json!(prepared.provenance.dataset)),
     ] {
         fields.insert(name.into(), value);
     }

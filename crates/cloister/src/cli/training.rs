@@ -16,6 +16,7 @@ use super::config::{self, Length, Memory, Sampling, Settings, Unit, positive};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::input;
+use super::origin::{OriginArgs, Provenance};
 use super::words::counted;
 use crate::files::{digest_file, hex, human_bytes};
 use crate::progress::{self, Progress};
@@ -61,6 +62,8 @@ pub(super) struct Flags {
     /// Threads; without it, all processors
     #[arg(long, value_name = "K", value_parser = super::config::whole)]
     pub(super) threads: Option<usize>,
+    #[command(flatten)]
+    pub(super) origin: OriginArgs,
 }
 
 impl Flags {
@@ -196,6 +199,7 @@ impl Flags {
 /// What is decided without the base: what can be refused at once is refused before anything slow.
 pub(super) struct Draft {
     data: PathBuf,
+    provenance: Provenance,
     commitment: Commitment,
     units: Units,
     request: PlanRequest,
@@ -215,6 +219,9 @@ pub(super) struct Commitment {
 pub(super) struct Prepared {
     pub(super) ready: Ready,
     pub(super) corpus: Corpus,
+    pub(super) provenance: Provenance,
+    /// Records of the subject with most of them, if every record names one.
+    pub(super) most_records: Option<usize>,
     pub(super) commitment: Commitment,
     pub(super) request: PlanRequest,
     pub(super) plan: PrivacyPlan,
@@ -266,7 +273,14 @@ impl Draft {
         let columns = input::columns(settings.columns.clone())?;
         let commitment_key = random_key()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(&commitment_key)?;
-        let dataset = input::read_seen(console, data, &columns, |bytes| commitment.update(bytes))?;
+        let mut origin = flags.origin.open(console, data)?;
+        let dataset = input::read_seen(console, data, &columns, |bytes| {
+            commitment.update(bytes);
+            if let Some(origin) = &mut origin {
+                origin.update(bytes);
+            }
+        })?;
+        let provenance = origin.map_or_else(|| Ok(Provenance::unknown()), |origin| origin.finish(console))?;
         console.say(format_args!("data {}, shape {}", counted(dataset.records.len(), "record"), dataset.shape));
         let grouping = if flags.unit() == Unit::Subject { Grouping::Subject } else { Grouping::Record };
         let units = Units::of(&dataset, grouping).with_context(|| input::name(data))?;
@@ -292,7 +306,7 @@ impl Draft {
         };
         let commitment = Commitment { key: commitment_key, hmac: hex(&commitment.finalize().into_bytes()) };
         let data = data.to_owned();
-        let draft = Self { data, commitment, units, request, plan, recipe: flags.recipe()?, evaluation };
+        let draft = Self { data, provenance, commitment, units, request, plan, recipe: flags.recipe()?, evaluation };
         Ok((draft, dataset))
     }
 
@@ -304,7 +318,7 @@ impl Draft {
         dataset: &Dataset,
         ready: Ready,
     ) -> anyhow::Result<Prepared> {
-        let Self { data, commitment, units, request, plan, recipe, evaluation } = self;
+        let Self { data, provenance, commitment, units, request, plan, recipe, evaluation } = self;
         let context = ready.base.config.context_length;
         let max_tokens = settings.max_tokens.unwrap_or(MAX_TOKENS.min(context));
         if max_tokens > context {
@@ -316,6 +330,7 @@ impl Draft {
             Length::Refuse => LengthPolicy::Refuse,
         };
         let options = ExampleOptions { max_tokens, length };
+        let most_records = units.most_records;
         let corpus = Corpus::build(dataset, &ready.base, &options, units).with_context(|| input::name(&data))?;
         if corpus.truncated > 0 {
             let was = if corpus.truncated == 1 { "was" } else { "were" };
@@ -325,7 +340,18 @@ impl Draft {
             Some((path, dataset)) => Some(Evaluation::of(&path, &dataset, &ready, &options)?),
             None => None,
         };
-        let mut prepared = Prepared { ready, corpus, commitment, request, plan, recipe, max_tokens, evaluation };
+        let mut prepared = Prepared {
+            ready,
+            corpus,
+            provenance,
+            most_records,
+            commitment,
+            request,
+            plan,
+            recipe,
+            max_tokens,
+            evaluation,
+        };
         if let Some(Memory(budget)) = settings.memory {
             prepared.fit(console, budget)?;
         }

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dataset::{ContentFacts, FieldFacts, KeptFromFacts, WarningFacts};
 use super::detection::DetectionFacts;
 
 /// The schema that [`Evidence::schema`] names.
@@ -79,6 +80,29 @@ pub struct DataFacts {
     /// HMAC-SHA256 of the bytes of the file, or of those that came through stdin, under the key of 32 bytes that
     /// `private/commitment.key` holds as 64 hex digits; hex.
     pub commitment: String,
+    /// On what basis they were used: declared in their dataset, or missing.
+    #[serde(default = "super::not_recorded")]
+    pub provenance: Vec<FieldFacts>,
+    /// The dataset that they are, if they were taken from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetOf>,
+}
+
+/// The dataset that the training data are: the root over its records was computed again from the bytes that were read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetOf {
+    /// What it is called.
+    pub name: String,
+    /// When it was taken in: RFC 3339, UTC.
+    pub created: String,
+    /// Its digest.
+    pub content: ContentFacts,
+    /// From when a period of retention runs, where one is declared.
+    pub kept_from: Option<KeptFromFacts>,
+    /// The last day on which its records may be kept, where a retention is declared.
+    pub keep_until: Option<String>,
+    /// What is odd about its declarations.
+    pub warnings: Vec<WarningFacts>,
 }
 
 /// What was found in the records and replaced.
@@ -151,11 +175,24 @@ pub struct PrivacyFacts {
     pub largest_batch: Option<u64>,
     /// Records that one unit may contribute to a step.
     pub unit_cap: u64,
+    /// What holds for the person with most records, where subjects are known and the unit is the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonFacts>,
     /// What epsilon says nothing about.
     pub not_covered: Vec<String>,
     /// Epsilon after so many steps.
     #[serde(with = "curve")]
     pub curve: Vec<(u64, f64)>,
+}
+
+/// The bound for the person with most records.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PersonFacts {
+    /// That person's records.
+    pub records: u64,
+    /// Bound on the privacy loss for all of them together, at the same delta; infinite without a bound.
+    #[serde(with = "number")]
+    pub epsilon: f64,
 }
 
 /// How training went.
@@ -271,6 +308,16 @@ pub struct Gate {
     pub passed: bool,
     /// The figures behind it.
     pub detail: String,
+    /// What to do about it, where it says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Gate {
+    /// Name, verdict, figures, and what to do.
+    pub(super) fn row(&self) -> (&str, bool, &str, Option<&str>) {
+        (&self.name, self.passed, &self.detail, self.remedy.as_deref())
+    }
 }
 
 impl DataFacts {

@@ -51,15 +51,19 @@ pub(super) fn numbers(head: &[&str], rows: &[Vec<String>], foot: Option<&[String
     format!("<table class=\"numbers\"><thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>")
 }
 
-/// Checks or gates: a mark, a name, the figures behind it.
-pub(super) fn checks<'a>(rows: impl Iterator<Item = (&'a str, bool, &'a str)>, words: (&str, &str)) -> String {
+/// Checks or gates: a mark, a name, the figures behind it and, if there is something to do, that.
+pub(super) fn checks<'a>(
+    rows: impl Iterator<Item = (&'a str, bool, &'a str, Option<&'a str>)>,
+    words: (&str, &str),
+) -> String {
     let mut html = String::from("<table class=\"checks\"><tbody>");
-    for (name, passed, detail) in rows {
+    for (name, passed, detail, remedy) in rows {
         let (class, mark, word) = if passed { ("good", "✓", words.0) } else { ("bad", "✗", words.1) };
         let (name, detail) = (escape(name), escape(detail));
+        let remedy = remedy.map_or(String::new(), |remedy| format!("<p class=\"remedy\">{}</p>", escape(remedy)));
         html += &format!(
             "<tr><td class=\"mark {class}\"><span aria-hidden=\"true\">{mark}</span> {word}</td>\
-             <th scope=\"row\">{name}</th><td>{detail}</td></tr>"
+             <th scope=\"row\">{name}</th><td>{detail}{remedy}</td></tr>"
         );
     }
     html + "</tbody></table>"

@@ -10,6 +10,7 @@ mod detectors;
 mod facts;
 mod html;
 mod meaning;
+mod origin;
 mod personal;
 mod report;
 mod screen;
@@ -22,9 +23,10 @@ pub(crate) mod sample;
 
 pub use detection::DetectionFacts;
 pub use facts::{
-    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts, ProtectionFacts,
-    SCHEMA, TrainingFacts, UtilityFacts, Verdict,
+    AdapterFacts, BaseFacts, Check, DataFacts, DatasetOf, Evidence, ExportFacts, Gate, LabelFacts, PersonFacts,
+    PrivacyFacts, ProtectionFacts, SCHEMA, TrainingFacts, UtilityFacts, Verdict,
 };
+pub use origin::not_recorded;
 pub use report::report;
 pub use screen::{Line, Tone, screen};
 pub(crate) use words::shell_word;

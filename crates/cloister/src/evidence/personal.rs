@@ -4,7 +4,7 @@
 //! them.
 
 use super::detectors;
-use super::facts::{Evidence, LabelFacts, PrivacyFacts};
+use super::facts::{Evidence, LabelFacts, PersonFacts, PrivacyFacts};
 use super::html::{absent, caution, drawing, missing, numbers, section};
 use super::meaning::{ONE_IN_A_HUNDRED, Tier, hardly_limited, recognised_at_most, tier};
 use super::svg::{Bar, LineChart, bars, line};
@@ -121,11 +121,49 @@ fn scale(privacy: &PrivacyFacts) -> String {
     }
     html += "</p>";
     if privacy.unit == "record" {
-        html += "<p>The bound is for one record. For a person with <em>k</em> records ε is up to <em>k</em> times as \
-                 large, and δ grows too. To protect people, give every record a <code>subject</code> and train with \
-                 <code class=\"flag\">--unit subject</code>.</p>";
+        let person = match &privacy.person {
+            None => {
+                "The records do not say whose they are, so no bound for a person can be given here. By the definition \
+                     alone a person with <em>k</em> records has <em>k</em>\u{a0}·\u{a0}ε, and a δ that grows with \
+                     e<sup>(k−1)ε</sup>: for more than a few records that is no useful bound."
+                    .into()
+            }
+            Some(PersonFacts { records: ..=1, .. }) => "No person has more than one record.".into(),
+            Some(person) if person.epsilon.is_finite() => format!(
+                "For the person with most records, {}, all together, the same plan gives ε\u{a0}=\u{a0}{} at the same \
+                 δ{}.",
+                count(person.records),
+                powers(&epsilon(person.epsilon)),
+                match tier(person.epsilon) {
+                    Some(Tier::Weak) => ": no useful bound",
+                    _ => "",
+                }
+            ),
+            Some(person) => {
+                format!("For the person with most records, {}, there is no useful bound.", count(person.records))
+            }
+        };
+        html += &format!(
+            "<p>The bound is for one record. {person} To protect people, give every record a <code>subject</code> and train \
+             with <code class=\"flag\">--unit subject</code>.</p>"
+        );
     }
     html
+}
+
+/// What stands beside an epsilon per record: the person with most of them (HTML).
+pub(super) fn person(privacy: &PrivacyFacts) -> String {
+    match &privacy.person {
+        None | Some(PersonFacts { records: ..=1, .. }) => String::new(),
+        Some(person) if person.epsilon.is_finite() && tier(person.epsilon) != Some(Tier::Weak) => format!(
+            "; {} for the person with most records, {}",
+            powers(&epsilon(person.epsilon)),
+            count(person.records)
+        ),
+        Some(person) => {
+            format!("; no useful bound for the person with most records, {}", count(person.records))
+        }
+    }
 }
 
 fn epsilon_chart(privacy: &PrivacyFacts) -> String {
@@ -177,9 +215,9 @@ pub(super) fn entities(evidence: &Evidence) -> String {
     labels.sort_by(|one, other| other.found.cmp(&one.found).then_with(|| one.label.cmp(&other.label)));
     let total = Totals::of(&protection.labels);
     let left = match total.residual {
-        0 => "A second search, after replacement, found nothing left.".into(),
+        0 => "A second search, after replacement, detected nothing more.".into(),
         residual => format!(
-            "<strong class=\"bad\">A second search, after replacement, still found {}.</strong>",
+            "<strong class=\"bad\">A second search, after replacement, still detected {}.</strong>",
             count(residual)
         ),
     };
@@ -197,7 +235,7 @@ pub(super) fn entities(evidence: &Evidence) -> String {
     }
     let rows: Vec<Vec<String>> = labels.iter().map(|label| entity_row(label)).collect();
     let foot = ["All types".into(), count(total.found), count(total.replaced), residual_cell(total.residual)];
-    let table = numbers(&["Type", "Found", "Replaced", "Still found"], &rows, Some(&foot));
+    let table = numbers(&["Type", "Found", "Replaced", "Still detected"], &rows, Some(&foot));
     let (chart, searched) = (entity_chart(&labels), detectors::detectors());
     let html = format!("{intro}<div class=\"pair\"><div>{chart}{note}</div>{table}</div>{searched}");
     section("entities", heading, &html)
@@ -215,14 +253,14 @@ fn entity_chart(labels: &[&LabelFacts]) -> String {
         .collect();
     let title = "Entities found and replaced, by type";
     let description = "One bar for each type: its length is the number found, its dark part the number replaced; a \
-                       thin red bar below it is the number still found afterwards. The table beside it has the numbers.";
+                       thin red bar below it is the number still detected afterwards. The table beside it has the numbers.";
     let chart = bars("by-type", title, description, &rows, BARS_AT_MOST).unwrap_or_default();
     let hidden = labels.len().saturating_sub(BARS_AT_MOST);
     let more =
         if hidden > 0 { format!("; {} more in the table", counted(hidden as u64, "type")) } else { String::new() };
     let caption = format!(
         "<span class=\"key replaced\"></span> replaced <span class=\"key found\"></span> found, not replaced \
-         <span class=\"key residual\"></span> still found{more}"
+         <span class=\"key residual\"></span> still detected{more}"
     );
     drawing(&chart, &caption, "")
 }

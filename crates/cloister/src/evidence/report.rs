@@ -3,8 +3,9 @@
 //! Invariants: the page is complete in itself (no script, no font, image or link from outside; its content security
 //! policy forbids them); every text from the facts is escaped; it is well-formed XML after the doctype.
 
-use super::facts::Evidence;
+use super::facts::{Evidence, Gate};
 use super::html::{absent, checks, command, section};
+use super::origin;
 use super::personal::{self, Totals, bounded, unit_words};
 use super::technical;
 use super::words::{NOT_MEASURED, bytes, change, count, counted, epsilon, escape, fixed, powers, scientific};
@@ -29,6 +30,7 @@ pub fn report(evidence: &Evidence) -> String {
     page += &personal::privacy(evidence);
     page += &personal::not_covered(evidence);
     page += &personal::entities(evidence);
+    page += &origin::section_of(&evidence.data);
     page += &technical::utility(evidence);
     page += &technical::plan(evidence);
     page += &technical::training(evidence);
@@ -42,7 +44,8 @@ pub fn report(evidence: &Evidence) -> String {
 
 const READERS: &str = "<nav aria-label=\"Contents\"><dl>\
     <div><dt>For data protection</dt><dd><a href=\"#privacy\">What the adapter can reveal</a></dd>\
-    <dd><a href=\"#limits\">What is not covered</a></dd><dd><a href=\"#entities\">Personal data replaced</a></dd></div>\
+    <dd><a href=\"#limits\">What is not covered</a></dd><dd><a href=\"#entities\">Personal data replaced</a></dd>\
+    <dd><a href=\"#data\">On what basis it was used</a></dd></div>\
     <div><dt>For engineering</dt><dd><a href=\"#utility\">What it has learnt</a></dd>\
     <dd><a href=\"#plan\">The privacy plan</a></dd><dd><a href=\"#training\">Data, base and training</a></dd></div>\
     <div><dt>For security</dt><dd><a href=\"#adapter\">Checks of the adapter</a></dd>\
@@ -126,7 +129,8 @@ fn tiles(evidence: &Evidence) -> String {
     match bounded(privacy) {
         true => {
             let figure = format!("ε = {}", powers(&epsilon(privacy.epsilon)));
-            tile("Privacy loss", &figure, &format!("per {}, at δ\u{a0}=\u{a0}{delta}", escape(&unit)));
+            let below = format!("per {}, at δ\u{a0}=\u{a0}{delta}{}", escape(&unit), personal::person(privacy));
+            tile("Privacy loss", &figure, &below);
         }
         false if privacy.epsilon == f64::INFINITY => tile("Privacy loss", "no bound", "the plan adds no noise"),
         false => tile("Privacy loss", NOT_MEASURED, "see below"),
@@ -142,7 +146,7 @@ fn tiles(evidence: &Evidence) -> String {
     match &evidence.protection {
         Some(protection) => {
             let total = Totals::of(&protection.labels);
-            let below = format!("of {} found; {} still found", count(total.found), count(total.residual));
+            let below = format!("of {} found; {} still detected", count(total.found), count(total.residual));
             tile("Entities replaced", &count(total.replaced), &below);
         }
         None => tile("Entities replaced", NOT_MEASURED, "the protect stage did not run"),
@@ -162,8 +166,7 @@ fn verdict(evidence: &Evidence) -> String {
     let gates = if verdict.gates.is_empty() {
         absent("Not decided.", "No gate stands in the evidence, so nothing was decided about this adapter.")
     } else {
-        let rows = verdict.gates.iter().map(|gate| (gate.name.as_str(), gate.passed, gate.detail.as_str()));
-        checks(rows, ("passed", "refused"))
+        checks(verdict.gates.iter().map(Gate::row), ("passed", "refused"))
     };
     let next = match verdict.next.trim() {
         "" => String::new(),
@@ -176,7 +179,8 @@ fn verdict(evidence: &Evidence) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use super::super::sample::{HOSTILE, extreme, hostile, private, refused, unmeasured, well_formed};
+    use super::super::facts::PersonFacts;
+    use super::super::sample::{HOSTILE, extreme, hostile, of_dataset, private, refused, unmeasured, well_formed};
     use super::*;
 
     /// The words that a reader sees, in lower case.
@@ -197,7 +201,7 @@ mod tests {
 
     #[test]
     fn every_page_is_well_formed_and_complete_in_itself() {
-        for evidence in [private(), refused(), unmeasured(), hostile()] {
+        for evidence in [private(), of_dataset(), refused(), unmeasured(), hostile()] {
             let page = report(&evidence);
             well_formed(page.strip_prefix("<!DOCTYPE html>\n").unwrap()).unwrap();
             for outside in ["http://", "https://", "<link", "<img", "@import", "url(", "src=", " style=", " on"] {
@@ -293,8 +297,32 @@ mod tests {
         assert!(page.contains("The bound is weak:") && page.contains("with a chance of up to 99.97\u{a0}%"));
         let mut strict = private();
         strict.privacy.epsilon = 1.0;
-        assert!(!report(&strict).contains("class=\"caution\"") && !report(&strict).contains("class=\"amber\""));
+        let strict = report(&strict);
+        let privacy = strict.split("id=\"privacy\"").nth(1).unwrap().split("</section>").next().unwrap();
+        assert!(!strict.contains("class=\"caution\"") && !privacy.contains("class=\"amber\""));
         assert!(report(&refused()).contains("There is no bound:"));
+    }
+
+    #[test]
+    fn the_person_with_most_records_stands_beside_the_epsilon() {
+        let mut evidence = of_dataset();
+        let said = |evidence: &Evidence| {
+            let page = report(evidence);
+            let (tiles, below) = page.split_once("</dl>").unwrap();
+            (tiles.to_owned(), below.to_owned())
+        };
+        let (tiles, below) = said(&evidence);
+        assert!(tiles.contains("; 9.250 for the person with most records, 8"), "{tiles}");
+        assert!(below.contains("For the person with most records, 8, all together"));
+        for epsilon in [62.0, f64::INFINITY] {
+            evidence.privacy.person = Some(PersonFacts { records: 8, epsilon });
+            let (tiles, below) = said(&evidence);
+            assert!(tiles.contains("; no useful bound for the person with most records, 8"), "{tiles}");
+            assert!(below.contains("no useful bound."));
+        }
+        evidence.privacy.person = None;
+        let (tiles, below) = said(&evidence);
+        assert!(!tiles.contains("person") && below.contains("The records do not say whose they are"));
     }
 
     #[test]
@@ -317,6 +345,6 @@ mod tests {
         let page = report(&refused());
         assert!(page.contains("class=\"verdict bad\">Refused by 2 of 4 gates<"));
         assert!(page.contains("This run promises no privacy.") && page.contains("no better than the base"));
-        assert!(page.contains("A second search, after replacement, still found 12."));
+        assert!(page.contains("A second search, after replacement, still detected 12."));
     }
 }

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::DetectionFacts;
+use super::dataset::{ContentFacts, FieldFacts, KeptFromFacts, WarningFacts};
 use super::facts::*;
+use super::{DetectionFacts, not_recorded};
 
 /// Text that breaks pages which do not escape.
 pub(crate) const HOSTILE: &str =
@@ -27,7 +28,7 @@ pub(crate) fn private() -> Evidence {
     ];
     let label = |(label, found): (&str, u64)| LabelFacts { label: label.into(), found, replaced: found, residual: 0 };
     let check = |name: &str, detail: &str| Check { name: name.into(), passed: true, detail: detail.into() };
-    let gate = |name: &str, detail: &str| Gate { name: name.into(), passed: true, detail: detail.into() };
+    let gate = |name: &str, detail: &str| Gate { name: name.into(), passed: true, detail: detail.into(), remedy: None };
     Evidence {
         schema: SCHEMA.into(),
         product: "cloister 0.1.0".into(),
@@ -49,6 +50,8 @@ pub(crate) fn private() -> Evidence {
             truncated: 3,
             max_tokens: 512,
             commitment: "a94e07d1c3b86f25".repeat(4),
+            provenance: not_recorded(),
+            dataset: None,
         },
         protection: Some(ProtectionFacts {
             profile: "surrogate".into(),
@@ -79,6 +82,7 @@ pub(crate) fn private() -> Evidence {
             sampler: "poisson".into(),
             largest_batch: None,
             unit_cap: 1,
+            person: None,
             not_covered: vec![
                 "what the base model learnt before, and prompts sent to the trained model".into(),
                 "choices made by looking at this data: hyperparameters, earlier or failed runs, early stopping".into(),
@@ -143,7 +147,7 @@ pub(crate) fn private() -> Evidence {
             passed: true,
             gates: vec![
                 gate("epsilon cap", "7.998, at most 8 allowed"),
-                gate("personal data replaced", "0 original values still found, 0 allowed"),
+                gate("personal data replaced", "0 original values still detected, 0 allowed"),
                 gate("utility", "loss on evaluation.jsonl fell by 1.587 nats per token"),
                 gate("adapter", "4 of 4 checks passed"),
             ],
@@ -152,6 +156,39 @@ pub(crate) fn private() -> Evidence {
                 .into(),
         },
     }
+}
+
+/// The same on the records of a dataset, the record being the unit.
+pub(crate) fn of_dataset() -> Evidence {
+    let mut evidence = private();
+    let field = |field: &str, state: &str, value: &str| FieldFacts {
+        field: field.into(),
+        state: state.into(),
+        value: value.into(),
+        required: true,
+        owner: "controller".into(),
+    };
+    evidence.data.provenance = vec![
+        field("legal_basis", "declared", "Article 6(1)(f) GDPR, assessment LIA-12"),
+        field("purpose", "missing", "MISSING (owner: controller)"),
+        field("retention", "declared", "24 months"),
+    ];
+    evidence.data.dataset = Some(DatasetOf {
+        name: "tickets".into(),
+        created: "2026-03-01T09:00:00Z".into(),
+        content: ContentFacts {
+            algorithm: "RFC 6962".into(),
+            root: "cd".repeat(32),
+            records: 2000,
+            key: Some("private/commitment.key".into()),
+        },
+        kept_from: Some(KeptFromFacts { date: "2026-02-01".into(), state: "declared".into() }),
+        keep_until: Some("2028-02-01".into()),
+        warnings: vec![WarningFacts { code: "c".into(), text: "something is odd".into(), remedy: "ask".into() }],
+    });
+    (evidence.privacy.unit, evidence.privacy.units) = ("record".into(), 2000);
+    evidence.privacy.person = Some(PersonFacts { records: 8, epsilon: 9.25 });
+    evidence
 }
 
 /// A run without noise, with entities left, that learnt nothing.
@@ -175,7 +212,7 @@ pub(crate) fn refused() -> Evidence {
     evidence.verdict.gates[0].passed = false;
     evidence.verdict.gates[0].detail = "infinite, at most 8 allowed".into();
     evidence.verdict.gates[1].passed = false;
-    evidence.verdict.gates[1].detail = "12 original values still found, 0 allowed".into();
+    evidence.verdict.gates[1].detail = "12 original values still detected, 0 allowed".into();
     evidence.verdict.gates[2].detail = "no gain is demanded".into();
     evidence.verdict.next = "cloister run tickets.jsonl --base smollm2-135m-instruct-q4 --epsilon 8 --out out".into();
     evidence
@@ -213,7 +250,7 @@ pub(crate) fn hostile() -> Evidence {
             _ => {}
         }
     }
-    let mut value = serde_json::to_value(private()).unwrap();
+    let mut value = serde_json::to_value(of_dataset()).unwrap();
     poison(&mut value);
     serde_json::from_value(value).unwrap()
 }
@@ -232,6 +269,7 @@ pub(crate) fn extreme(whole: u64, real: f64) -> Evidence {
     (privacy.units, privacy.steps, privacy.unit_cap) = (whole, whole, whole);
     (privacy.q, privacy.sigma, privacy.clip_norm, privacy.denominator) = (real, real, real, real);
     (privacy.epsilon, privacy.epsilon_pld, privacy.epsilon_rdp) = (real, real, real);
+    (privacy.unit, privacy.person) = ("record".into(), Some(PersonFacts { records: whole, epsilon: real }));
     privacy.curve = vec![(whole, real), (0, real), (whole / 2, 1.0)];
     if let Some(protection) = &mut evidence.protection {
         for label in &mut protection.labels {

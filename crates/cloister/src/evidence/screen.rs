@@ -88,7 +88,7 @@ fn entities(evidence: &Evidence) -> (Tone, String) {
     let (replaced, residual) = (count(total.replaced), count(total.residual));
     let found = agreeing(total.found, "entity", "entities");
     let profile = &protection.profile;
-    (tone, format!("{replaced} of {found} replaced, {residual} still found (profile {profile})"))
+    (tone, format!("{replaced} of {found} replaced, {residual} still detected (profile {profile})"))
 }
 
 fn privacy(evidence: &Evidence) -> (Tone, String, String) {
@@ -296,6 +296,7 @@ mod tests {
                 name: format!("gate {gate}"),
                 passed: false,
                 detail: "no ".repeat(90),
+                remedy: None,
             });
         }
         let vast = [f64::NAN, f64::INFINITY, -1.0, 1e-320, f64::MAX].map(|real| extreme(u64::MAX, real));
@@ -318,7 +319,7 @@ mod tests {
         let text = text(&private(), 80);
         let parts = [
             "data       2,000 records of 400 subjects (messages), 3 cut at 512 tokens",
-            "3,590 of 3,590 entities replaced, 0 still found",
+            "3,590 of 3,590 entities replaced, 0 still detected",
             "privacy    epsilon 7.998 at delta 1e-5 per subject (zero-out)",
             "           weak bound: recognised at up to 99.97 % with 1 false alarm in 100\n",
             "utility    3.973 to 2.386 nats/token (−39.9 %), 9,412 tokens of evaluation.jsonl\n",

@@ -216,7 +216,7 @@ pub(super) fn adapter(evidence: &Evidence) -> String {
         "<p>An adapter whose weights carry the wrong names loads without a word and does nothing. So the folder \
          <code>{path}</code> ({size}) was read back from disk and checked.</p>"
     );
-    let rows = adapter.checks.iter().map(|check| (check.name.as_str(), check.passed, check.detail.as_str()));
+    let rows = adapter.checks.iter().map(|check| (check.name.as_str(), check.passed, check.detail.as_str(), None));
     let html = checks(rows, ("passed", "failed"));
     section("adapter", "Checks of the adapter", &format!("{intro}{html}"))
 }

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use super::Field;
+
 /// What stops the stage.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +34,14 @@ pub enum Error {
     /// A period of retention that cannot be read.
     #[error("`{text}` is neither a date nor a period")]
     Retention {
+        /// What was declared.
+        text: String,
+    },
+    /// A date that cannot be read.
+    #[error("{field}: `{text}` is not a date")]
+    Day {
+        /// Where it was declared.
+        field: Field,
         /// What was declared.
         text: String,
     },

@@ -5,12 +5,15 @@
 //! text; the second reading must see the bytes of the first; what is written appears whole or not at all; evidence holds
 //! codes, counts and places, never text.
 //!
-//! Source of the declared fields: Article 5(1)(b) and (e), 6, 13 and 30 GDPR (purpose, retention, legal basis, source,
-//! categories of subjects), and the data sheets of Gebru et al. 2021.
+//! Source of the declared fields: Articles 4(7), 5(1)(b), (e) and 5(2), 6, 9, 13, 30 and 35 GDPR (controller, purpose,
+//! retention, accountability, legal basis, special categories, source, categories of subjects, impact assessment), and the data
+//! sheets of Gebru et al. 2021.
 
+mod basis;
 mod date;
 mod error;
 mod key;
+mod notice;
 mod prove;
 mod provenance;
 mod source;
@@ -19,7 +22,8 @@ mod stage;
 pub use date::{Date, Retention};
 pub use error::Error;
 pub use key::{fresh_key, read_key, write_key};
-pub use prove::{Membership, Proof, Tree};
-pub use provenance::{Declared, DeclaredField, Field, Provenance};
+pub use notice::{Notice, notices};
+pub use prove::{Membership, Proof, RootOfLines, Tree};
+pub use provenance::{Declared, DeclaredField, Field, KeptFrom, Provenance};
 pub use source::{Input, Unreadable};
 pub use stage::{Ingested, Outputs, Request, Risk, RiskRequest, Taken, ingest};

@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use cloister_text::quality::RecordKey;
 use cloister_text::quality::commitment::{Hash, inclusion_path, is_included, leaf_hash};
+use cloister_text::quality::{MerkleRoot, RecordKey};
+use cloister_text::records::LINE_LIMIT_BYTES;
 use cloister_text::{Columns, Shape};
 
 use super::{Error, Input};
@@ -29,6 +30,59 @@ pub struct Proof {
     pub leaf: Hash,
     /// Sibling hashes, from the leaf upwards.
     pub path: Vec<Hash>,
+}
+
+/// The root over the lines of a file, while its bytes pass by. Holds a line: no `Debug`.
+///
+/// Lines count as [`Input`] counts them: blank ones do not, nor the mark at the beginning and the end of a line.
+pub struct RootOfLines {
+    key: RecordKey,
+    root: MerkleRoot,
+    line: Vec<u8>,
+    first: bool,
+    too_long: bool,
+}
+
+impl RootOfLines {
+    /// Of nothing yet, under the key of a dataset.
+    pub fn under(key: &[u8; 32]) -> Self {
+        let (key, root) = (RecordKey::from_bytes(*key), MerkleRoot::default());
+        Self { key, root, line: Vec::new(), first: true, too_long: false }
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.line.len() + part.len() > LINE_LIMIT_BYTES + 2 {
+                // No such line was ever written into a dataset.
+                self.too_long = true;
+                self.line.clear();
+                continue;
+            }
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    /// The root in hexadecimal; `None` if a line is too long for a record.
+    pub fn finish(mut self) -> Option<String> {
+        self.end_line();
+        (!self.too_long).then(|| crate::files::hex(&self.root.root()))
+    }
+
+    fn end_line(&mut self) {
+        let mut content = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        content = content.strip_suffix(b"\r").unwrap_or(content);
+        if std::mem::replace(&mut self.first, false) {
+            content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
+        }
+        if !content.iter().all(u8::is_ascii_whitespace) {
+            self.root.push(&self.key.commit(content));
+        }
+        self.line.clear();
+    }
 }
 
 /// The commitments of a dataset.
@@ -56,7 +110,7 @@ impl Tree {
                 Ok(())
             },
         )?;
-        let mut tree = cloister_text::quality::MerkleRoot::default();
+        let mut tree = MerkleRoot::default();
         leaves.iter().for_each(|leaf| tree.push(leaf));
         if crate::files::hex(&tree.root()) != root {
             return Err(Error::OtherRoot { path: PathBuf::from(records) });
@@ -102,7 +156,26 @@ impl Tree {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use cloister_text::quality::MerkleRoot;
+
+    #[test]
+    fn the_root_of_lines_is_that_of_the_tree_however_the_bytes_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = folder.path().join("records.jsonl");
+        let bytes = b"\xEF\xBB\xBF{\"text\":\"one\"}\r\n\n  \n{\"text\":\"two\"}\n{\"text\":\"three\"}";
+        std::fs::write(&records, bytes).unwrap();
+        for size in [1, 3, 1000] {
+            let mut root = RootOfLines::under(&[3; 32]);
+            bytes.chunks(size).for_each(|part| root.update(part));
+            let root = root.finish().unwrap();
+            assert!(Tree::of(&records, &Columns::default(), &[3; 32], &root).is_ok());
+            assert!(Tree::of(&records, &Columns::default(), &[4; 32], &root).is_err());
+        }
+        let mut long = RootOfLines::under(&[3; 32]);
+        let part = vec![b'x'; 1 << 20];
+        (0..=LINE_LIMIT_BYTES >> 20).for_each(|_| long.update(&part));
+        long.update(b"\n");
+        assert_eq!(long.finish(), None);
+    }
 
     #[test]
     fn a_record_of_the_dataset_is_proven_and_another_is_not() {

@@ -29,18 +29,37 @@ pub enum Field {
     Contributor,
     /// What kinds of people they are about.
     Subjects,
+    /// Who determines purposes and means (Article 4(7)).
+    Controller,
+    /// The condition of Article 9(2) under which special categories are processed.
+    #[serde(rename = "article_9_condition")]
+    Article9Condition,
+    /// Where the impact assessment of Article 35 is.
+    Dpia,
+    /// The day from which a period of retention runs.
+    RetentionFrom,
+    /// Who decided that the records may be used.
+    DecidedBy,
+    /// On which day.
+    DecidedOn,
 }
 
 impl Field {
     /// All fields, in the order of reports.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
+        Self::Controller,
         Self::Source,
         Self::Licence,
         Self::LegalBasis,
+        Self::Article9Condition,
         Self::Purpose,
         Self::Retention,
+        Self::RetentionFrom,
         Self::Contributor,
         Self::Subjects,
+        Self::Dpia,
+        Self::DecidedBy,
+        Self::DecidedOn,
     ];
 
     /// The name in `cloister.toml` and in evidence.
@@ -53,6 +72,12 @@ impl Field {
             Self::Retention => "retention",
             Self::Contributor => "contributor",
             Self::Subjects => "subjects",
+            Self::Controller => "controller",
+            Self::Article9Condition => "article_9_condition",
+            Self::Dpia => "dpia",
+            Self::RetentionFrom => "retention_from",
+            Self::DecidedBy => "decided_by",
+            Self::DecidedOn => "decided_on",
         }
     }
 
@@ -60,9 +85,15 @@ impl Field {
     fn owner(self) -> &'static str {
         match self {
             Self::Source | Self::Contributor => "data owner",
-            Self::Licence => "legal department",
+            Self::Licence | Self::Controller => "legal department",
             Self::Purpose => "project lead",
-            Self::LegalBasis | Self::Retention | Self::Subjects => "data protection officer",
+            Self::DecidedBy | Self::DecidedOn => "controller",
+            Self::LegalBasis
+            | Self::Retention
+            | Self::RetentionFrom
+            | Self::Subjects
+            | Self::Article9Condition
+            | Self::Dpia => "data protection officer",
         }
     }
 }
@@ -105,6 +136,18 @@ pub struct Declared {
     pub contributor: Option<String>,
     /// What kinds of people they are about.
     pub subjects: Option<Vec<String>>,
+    /// Who determines purposes and means.
+    pub controller: Option<String>,
+    /// The condition of Article 9(2), where there are special categories.
+    pub article_9_condition: Option<String>,
+    /// Where the impact assessment is.
+    pub dpia: Option<String>,
+    /// The day from which a period of retention runs.
+    pub retention_from: Option<String>,
+    /// Who decided that the records may be used.
+    pub decided_by: Option<String>,
+    /// On which day.
+    pub decided_on: Option<String>,
     /// Who is to supply a field, where it is not the standard owner.
     pub owners: BTreeMap<Field, String>,
     /// Fields without which the gate says no.
@@ -114,12 +157,23 @@ pub struct Declared {
 /// Every field of a dataset, declared or missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provenance {
-    /// In the order of [`Field::ALL`].
+    /// In the order of [`Field::ALL`]; without [`Field::RetentionFrom`] where no period needs it and nobody declared it.
     pub fields: Vec<DeclaredField>,
+    /// From when a period of retention runs, if one is declared.
+    pub kept_from: Option<KeptFrom>,
     /// The last day on which the records may be kept, if a retention is declared.
     pub keep_until: Option<Date>,
     /// Whether that day is over.
     pub expired: bool,
+}
+
+/// The first day of a period of retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptFrom {
+    /// The day.
+    pub day: Date,
+    /// Whether it was declared; else it is the day on which the records were taken in.
+    pub declared: bool,
 }
 
 /// One field.
@@ -151,6 +205,12 @@ impl Declared {
             retention: self.retention.or(weaker.retention),
             contributor: self.contributor.or(weaker.contributor),
             subjects: self.subjects.or(weaker.subjects),
+            controller: self.controller.or(weaker.controller),
+            article_9_condition: self.article_9_condition.or(weaker.article_9_condition),
+            dpia: self.dpia.or(weaker.dpia),
+            retention_from: self.retention_from.or(weaker.retention_from),
+            decided_by: self.decided_by.or(weaker.decided_by),
+            decided_on: self.decided_on.or(weaker.decided_on),
             owners,
             require,
         }
@@ -159,24 +219,42 @@ impl Declared {
     /// Every field, on the day on which the records are taken in.
     ///
     /// # Errors
-    /// [`Error::Retention`] for a retention that is neither date nor period.
+    /// [`Error::Retention`] for a retention that is neither date nor period, [`Error::Day`] for another date that is none.
     pub fn on(&self, day: Date) -> Result<Provenance, Error> {
-        let field = |field: Field| DeclaredField {
-            field,
-            value: self.value(field),
-            required: self.require.contains(&field),
-            owner: self.owners.get(&field).cloned().unwrap_or_else(|| field.owner().into()),
-        };
         let retention: Option<Retention> = match self.value(Field::Retention) {
             Some(text) => Some(text.parse().map_err(|_| Error::Retention { text })?),
             None => None,
         };
-        let keep_until = retention.map(|retention| retention.until(day));
+        let from = self.day(Field::RetentionFrom)?;
+        self.day(Field::DecidedOn)?;
+        let is_period = matches!(retention, Some(Retention::For { .. }));
+        let required = |field: Field| {
+            // Whoever asks for a retention asks for its end, and a period alone has none.
+            self.require.contains(&field)
+                || field == Field::RetentionFrom && is_period && self.require.contains(&Field::Retention)
+        };
+        let field = |field: Field| DeclaredField {
+            field,
+            value: self.value(field),
+            required: required(field),
+            owner: self.owners.get(&field).cloned().unwrap_or_else(|| field.owner().into()),
+        };
+        let asked =
+            |one: &DeclaredField| one.field != Field::RetentionFrom || is_period || one.required || one.value.is_some();
+        let start = KeptFrom { day: from.unwrap_or(day), declared: from.is_some() };
+        let keep_until = retention.map(|retention| retention.until(start.day));
         Ok(Provenance {
-            fields: Field::ALL.into_iter().map(field).collect(),
+            fields: Field::ALL.into_iter().map(field).filter(asked).collect(),
+            kept_from: is_period.then_some(start),
             keep_until,
             expired: keep_until.is_some_and(|until| until < day),
         })
+    }
+
+    /// The date that a field declares.
+    fn day(&self, field: Field) -> Result<Option<Date>, Error> {
+        let read = |text: String| text.parse().map_err(|_| Error::Day { field, text });
+        self.value(field).map(read).transpose()
     }
 
     fn value(&self, field: Field) -> Option<String> {
@@ -187,6 +265,12 @@ impl Declared {
             Field::Purpose => self.purpose.clone(),
             Field::Retention => self.retention.clone(),
             Field::Contributor => self.contributor.clone(),
+            Field::Controller => self.controller.clone(),
+            Field::Article9Condition => self.article_9_condition.clone(),
+            Field::Dpia => self.dpia.clone(),
+            Field::RetentionFrom => self.retention_from.clone(),
+            Field::DecidedBy => self.decided_by.clone(),
+            Field::DecidedOn => self.decided_on.clone(),
             Field::Subjects => self.subjects.as_ref().map(|kinds| {
                 let kinds = kinds.iter().map(|kind| kind.trim()).filter(|kind| says_something(kind));
                 kinds.collect::<Vec<_>>().join(", ")
@@ -200,6 +284,11 @@ impl Provenance {
     /// Required fields that nobody declared.
     pub fn missing(&self) -> impl Iterator<Item = &DeclaredField> {
         self.fields.iter().filter(|field| field.required && field.value.is_none())
+    }
+
+    /// What was declared of a field.
+    pub fn value(&self, field: Field) -> Option<&str> {
+        self.fields.iter().find(|one| one.field == field)?.value.as_deref()
     }
 }
 
@@ -237,13 +326,19 @@ mod tests {
         let provenance = declared.on(day("2026-01-15")).unwrap();
         let shown: Vec<String> = provenance.fields.iter().map(DeclaredField::shown).collect();
         let expected = [
+            "MISSING (owner: legal department)",
             "ticket export",
             "MISSING (owner: Ada, legal)",
             "MISSING (owner: data protection officer)",
+            "MISSING (owner: data protection officer)",
             "MISSING (owner: project lead)",
             "24 months",
+            "MISSING (owner: data protection officer)",
             "MISSING (owner: data owner)",
             "customers",
+            "MISSING (owner: data protection officer)",
+            "MISSING (owner: controller)",
+            "MISSING (owner: controller)",
         ];
         assert_eq!(shown, expected);
         let missing: Vec<&str> = provenance.missing().map(|field| field.field.name()).collect();
@@ -272,6 +367,34 @@ mod tests {
         assert!(retention("2025-12-31").on(day("2026-01-01")).unwrap().expired);
         assert!(!retention("2026-01-01").on(day("2026-01-01")).unwrap().expired);
         assert!(matches!(retention("a while").on(day("2026-01-01")), Err(Error::Retention { .. })));
+    }
+
+    #[test]
+    fn a_period_runs_from_the_day_that_is_declared() {
+        let declared = |from: Option<&str>, require: Vec<Field>| Declared {
+            retention: Some("24 months".into()),
+            retention_from: from.map(Into::into),
+            require,
+            ..Declared::default()
+        };
+        let from = |declared: Declared| declared.on(day("2026-11-27")).unwrap();
+        let fixed = from(declared(Some("2026-11-20"), vec![Field::Retention]));
+        assert_eq!(fixed.keep_until, Some(day("2028-11-20")));
+        assert_eq!(fixed.kept_from, Some(KeptFrom { day: day("2026-11-20"), declared: true }));
+        assert_eq!(fixed.missing().count(), 0);
+        let assumed = from(declared(Some("TBD"), vec![]));
+        assert_eq!(assumed.kept_from, Some(KeptFrom { day: day("2026-11-27"), declared: false }));
+        assert_eq!(assumed.missing().count(), 0, "nobody asked for a retention");
+        let asked = from(declared(None, vec![Field::Retention]));
+        assert_eq!(asked.missing().map(|one| one.field).collect::<Vec<_>>(), [Field::RetentionFrom]);
+        let by_date = Declared { retention: Some("2028-11-20".into()), ..declared(None, vec![Field::Retention]) };
+        let by_date = from(by_date);
+        assert_eq!((by_date.kept_from, by_date.missing().count()), (None, 0));
+        assert!(by_date.fields.iter().all(|one| one.field != Field::RetentionFrom), "a date needs no start");
+        let wrong = declared(Some("last spring"), vec![]).on(day("2026-11-27"));
+        assert!(matches!(wrong, Err(Error::Day { field: Field::RetentionFrom, .. })));
+        let undecided = Declared { decided_on: Some("2026-02-30".into()), ..Declared::default() };
+        assert!(matches!(undecided.on(day("2026-11-27")), Err(Error::Day { field: Field::DecidedOn, .. })));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Units {
     pub groups: Vec<Vec<usize>>,
     /// Number of different subjects, if every record names one.
     pub subjects: Option<usize>,
+    /// Records of the subject with most of them, if every record names one.
+    pub most_records: Option<usize>,
 }
 
 impl Units {
@@ -52,12 +54,13 @@ impl Units {
             }
         }
         let subjects = nameless.is_none().then_some(groups.len());
+        let most_records = groups.iter().map(Vec::len).max().filter(|_| nameless.is_none());
         let groups = match (grouping, nameless) {
             (Grouping::Record, _) => (0..dataset.records.len()).map(|index| vec![index]).collect(),
             (Grouping::Subject, None) => groups,
             (Grouping::Subject, Some(line)) => return Err(Error::NoSubject { line }),
         };
-        Ok(Self { groups, subjects })
+        Ok(Self { groups, subjects, most_records })
     }
 }
 

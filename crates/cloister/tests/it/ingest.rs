@@ -157,9 +157,110 @@ fn required_declarations_have_owners_until_somebody_declares_them() {
     let over = ["--purpose", "tests", "--retention", "2020-01-01"];
     let over = place.run([&["ingest", "in.jsonl", "--out", "d"][..], &over].concat()).exits(3);
     assert!(over.stderr.contains("refused retention: over since 2020-01-01"), "{}", over.stderr);
+    assert!(over.stderr.contains("what to do: delete the records"), "{}", over.stderr);
     let vague = place.run(["ingest", "in.jsonl", "--out", "e", "--retention", "a while"]).exits(2);
     assert!(vague.stderr.contains("`a while` is neither a date nor a period"), "{}", vague.stderr);
     place.run(["scan", "in.jsonl"]).exits(0);
+}
+
+#[test]
+fn what_an_officer_needs_is_declared_or_missing_with_an_owner() {
+    let place = Place::new();
+    place.file("in.jsonl", text("One record is enough for this") + "\n");
+    let required = "controller,article-9-condition,dpia,decided_by,decided_on";
+    let refused = place.run(["ingest", "in.jsonl", "--out", "a", "--require", required]).exits(3);
+    for said in [
+        "MISSING controller (owner: legal department), article_9_condition (owner: data protection officer)",
+        "what to do: ask the owner, then give --controller TEXT --article-9-condition TEXT --dpia TEXT --decided-by TEXT \
+         --decided-on DATE",
+    ] {
+        assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+    }
+    let page = fs::read_to_string(place.path("a/quality.html")).unwrap();
+    assert!(page.contains("MISSING (owner: controller)") && page.contains("--decided-on DATE"));
+    let gates = json_of(&place, "a/dataset.json")["gates"].clone();
+    assert!(gates[0]["remedy"].as_str().unwrap().starts_with("ask the owner") && gates[1].get("remedy").is_none());
+
+    place.file(
+        "cloister.toml",
+        "[dataset]\ncontroller = 'Harbour Line Ltd'\narticle_9_condition = 'Art. 9(2)(h)'\ndpia = 'DPIA-7'\n\
+         decided_by = 'Ada'\ndecided_on = '2026-02-01'\n",
+    );
+    let args = ["ingest", "in.jsonl", "--out", "b", "--require", required, "--decided-by", "Bo", "--json"];
+    let said = place.run(args).exits(0).document();
+    let value = |name: &str| {
+        let fields = said["provenance"].as_array().unwrap();
+        fields.iter().find(|field| field["field"] == name).unwrap()["value"].clone()
+    };
+    assert_eq!((value("controller"), value("decided_by")), (json!("Harbour Line Ltd"), json!("Bo")));
+    assert_eq!((value("article_9_condition"), value("dpia")), (json!("Art. 9(2)(h)"), json!("DPIA-7")));
+    assert_eq!(said["warnings"], json!([]));
+    let wrong = place.run(["ingest", "in.jsonl", "--out", "c", "--decided-on", "last week"]).exits(2);
+    assert!(wrong.stderr.contains("decided_on: `last week` is not a date"), "{}", wrong.stderr);
+}
+
+#[test]
+fn a_basis_that_is_none_passes_with_a_warning_everywhere() {
+    let place = Place::new();
+    place.file("in.jsonl", text("One record is enough for this") + "\n");
+    let codes = |out: &str, more: &[&str]| {
+        let ran = place.run([&["ingest", "in.jsonl", "--out", out, "--json"], more].concat()).exits(0);
+        let warnings = ran.document()["warnings"].clone();
+        let page = fs::read_to_string(place.path(out).join("quality.html")).unwrap();
+        assert_eq!(json_of(&place, &format!("{out}/dataset.json"))["warnings"], warnings);
+        assert_eq!(page.contains("Not clear:"), warnings != json!([]));
+        let codes: Vec<String> =
+            warnings.as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(ran.stderr.matches("warning: ").count(), codes.len(), "{}", ran.stderr);
+        codes
+    };
+    assert_eq!(codes("a", &["--legal-basis", "because we can"]), ["legal-basis"]);
+    assert_eq!(codes("b", &["--legal-basis", "Art. 6 Abs. 1 lit. f DSGVO"]), [""; 0]);
+    assert_eq!(codes("c", &["--subjects", "patients,relatives"]), ["special-categories"]);
+    let with = ["--subjects", "patients", "--article-9-condition", "Article 9(2)(h)"];
+    assert_eq!(codes("d", &with), [""; 0]);
+    assert_eq!(codes("e", &["--quasi", "text:sex", "--sensitive", "/diagnosis"]), ["special-categories"]);
+}
+
+#[test]
+fn a_period_of_retention_runs_from_a_day_that_does_not_move() {
+    let place = Place::new();
+    place.file("in.jsonl", text("One record is enough for this") + "\n");
+    let period = ["ingest", "in.jsonl", "--retention", "24 months"];
+    let fixed = place.run([&period[..], &["--retention-from", "2026-11-20", "--out", "a"]].concat()).exits(0);
+    assert!(fixed.stderr.contains("24 months from 2026-11-20, until 2028-11-20"), "{}", fixed.stderr);
+    let facts = json_of(&place, "a/dataset.json");
+    assert_eq!(facts["kept_from"], json!({"date": "2026-11-20", "state": "declared"}));
+    assert_eq!(facts["keep_until"], "2028-11-20");
+    let page = fs::read_to_string(place.path("a/quality.html")).unwrap();
+    assert!(page.contains("24 months from 2026-11-20, until 2028-11-20"));
+
+    let assumed = place.run([&period[..], &["--out", "b", "--json"]].concat()).exits(0);
+    assert_eq!(assumed.document()["warnings"][0]["code"], "retention-from");
+    assert_eq!(assumed.document()["kept_from"]["state"], "assumed");
+    assert!(assumed.stderr.contains("would push its end on"), "{}", assumed.stderr);
+    let asked = place.run([&period[..], &["--out", "c", "--require", "retention"]].concat()).exits(3);
+    assert!(asked.stderr.contains("MISSING retention_from (owner: data protection officer)"), "{}", asked.stderr);
+    assert!(asked.stderr.contains("a period needs the day on which it began"), "{}", asked.stderr);
+    let dated = ["ingest", "in.jsonl", "--retention", "2099-01-01", "--require", "retention", "--out", "d"];
+    place.run(dated).exits(0);
+}
+
+#[test]
+fn personal_data_is_counted_by_type_and_the_page_says_what_is_not_searched_for() {
+    let place = Place::new();
+    let lines = [text("write to ana@corp.com or bo@corp.com"), text("call nobody, mail cy@corp.com, 10.1.2.3")];
+    place.file("in.jsonl", lines.join("\n") + "\n");
+    let said = place.run(["ingest", "in.jsonl", "--out", "set", "--json"]).exits(0).document();
+    let expected = json!([{"label": "EMAIL_ADDRESS", "spans": 3, "records": 2}, {"label": "IP_ADDRESS", "spans": 1, "records": 1}]);
+    assert_eq!(said["quality"]["spans_by_label"], expected);
+    assert_eq!(said["quality"]["spans"], 4);
+    let page = fs::read_to_string(place.path("set/quality.html")).unwrap();
+    for said in
+        ["EMAIL_ADDRESS</code></th><td>3</td><td>2</td>", "Not searched for", "Health data and the other special"]
+    {
+        assert!(page.contains(said), "{said}");
+    }
 }
 
 #[test]
@@ -200,6 +301,9 @@ fn people_who_can_be_told_apart_are_counted_and_can_refuse() {
     assert_eq!(risk["measured_on"]["records"], 3);
     assert!(ran.stderr.contains("refused k-anonymity: k = 1, at least 2 is asked"), "{}", ran.stderr);
     assert!(ran.stderr.contains("not released with an adapter"));
+    for said in ["make the values coarser in the records themselves", "/zip:3 (2 values;", "--min-k 2 is acceptable"] {
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
     let bad = place.run(["ingest", "in.jsonl", "--out", "other", "--quasi", "age"]).exits(2);
     assert!(bad.stderr.contains("JSON pointer"), "{}", bad.stderr);
 }
@@ -267,8 +371,8 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
         format!("{}\n{}\n", text("write to ana@corp.com, Zebulon"), text("write to bo@corp.com, Zebulon")),
     );
     let review = |answers: &str| {
-        let mut shell =
-            place.shell("exec script -qec \"'$0' scan in.jsonl --sample 2 --review --json >out.json\" shown");
+        let mut shell = place
+            .shell("exec script -qec \"'$0' scan in.jsonl --sample 2 --review --reviewer Ada --json >out.json\" shown");
         let Ok(mut child) = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
             return None;
         };
@@ -277,7 +381,7 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
         (status.code() != Some(127))
             .then(|| (status.code(), fs::read_to_string(place.path("out.json")).unwrap_or_default()))
     };
-    let Some((code, said)) = review("person 1\n\nq\n") else {
+    let Some((code, said)) = review("person 1\nhealth 1\n\nq\n") else {
         eprintln!("SKIPPED: there is no `script`");
         return;
     };
@@ -285,6 +389,7 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
     assert_eq!(ran.document()["verdict"], "begun");
     let state = fs::read_to_string(place.path("in.jsonl.review.json")).unwrap();
     assert!(!state.contains("corp") && !state.contains("Zebulon"));
+    assert!(state.contains("\"reviewer\": \"Ada\"") && state.contains("\"date\": \"20"), "{state}");
     let (code, said) = review("\n").unwrap();
     let ran = Ran { code: code.unwrap(), stdout: said, stderr: String::new() }.exits(0);
     let review = &ran.document()["review"];
@@ -294,6 +399,9 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
     // 2 of 2: the lower limit is the root of 0.025
     assert!((email["lower"].as_f64().unwrap() - 0.025_f64.sqrt()).abs() < 1e-9);
     assert_eq!(review["by_label"]["PERSON"]["missed"], 1);
+    assert_eq!(review["by_label"]["HEALTH"]["missed"], 1);
+    let sitting = &review["sittings"][0];
+    assert_eq!((&sitting["reviewer"], &sitting["reviewed"]), (&json!("Ada"), &json!(2)));
     assert_eq!(review["records_with_misses"], 1);
     assert!(fs::read_to_string(place.path("shown")).unwrap().contains("EMAIL_ADDRESS"));
 }

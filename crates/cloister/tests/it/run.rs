@@ -54,6 +54,10 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
     assert!(facts.verdict.passed && facts.verdict.gates.iter().all(|gate| gate.passed));
     assert_eq!((facts.data.records, facts.data.subjects, facts.data.truncated), (60, Some(60), 0));
     assert_eq!(facts.data.file, "in.jsonl");
+    let missing: Vec<&str> = facts.data.provenance.iter().map(|field| field.value.as_str()).collect();
+    assert_eq!(missing, ["MISSING (owner: controller)"; 3], "a run without a dataset says what it does not know");
+    assert_eq!(json["data"].get("dataset"), None);
+    assert_eq!(facts.privacy.person.as_ref().unwrap().records, 1);
     assert_eq!(facts.base.precision, "q8");
     assert!(facts.base.weight_bytes > 0 && facts.base.weight_bytes < 2 * facts.base.parameters);
     let protection = facts.protection.as_ref().unwrap();
@@ -71,6 +75,7 @@ fn one_command_gives_an_adapter_evidence_and_a_report() {
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(report.starts_with("<!doctype html>") || report.starts_with("<!DOCTYPE html>"));
     let words = report.replace("<span>", "").replace("</span>", "");
+    assert!(words.contains("not recorded in this run (owner: controller)"));
     assert!(words.contains("Base precision") && words.contains("--base-precision q8"));
     assert!(report.contains("<svg") && report.trim_end().ends_with("</html>"));
     for outside in ["http://", "https://", "<script", "src=", "@import"] {
@@ -117,6 +122,62 @@ fn assert_commitment(place: &Place, facts: &Evidence) {
     let evidence = std::fs::read_to_string(place.path("out/evidence.json")).unwrap();
     assert!(!evidence.contains(text.trim()));
     assert!(!place.path("out/private/surrogate.key").exists());
+}
+
+#[test]
+fn a_run_on_a_dataset_takes_over_what_was_declared_if_the_records_are_the_same() {
+    let place = Place::new();
+    let twice = chats(30).replace("\"s1\"", "\"s0\"");
+    place.file("in.jsonl", twice);
+    let take_in =
+        ["ingest", "in.jsonl", "--out", "set", "--drop-rejected", "--legal-basis", "Article 6(1)(f) GDPR, LIA-12"];
+    place.run([&take_in[..], &["--retention", "24 months", "--retention-from", "2090-11-20"]].concat()).exits(0);
+    let train = |out: &str, more: &[&str]| {
+        let mut command = place.command();
+        command.args(["run", "--sigma", "2", "--steps", "1", "--batch", "10", "--out", out, "--json", "--base"]);
+        Ran::of(command.arg(base("tiny_llama")).args(more).output().unwrap())
+    };
+    train("out", &["set/records.jsonl"]).exits(0);
+    let (facts, _) = evidence(&place);
+    let text = std::fs::read_to_string(place.path("set/dataset.json")).unwrap();
+    let taken: Value = serde_json::from_str(&text).unwrap();
+    let dataset = facts.data.dataset.unwrap();
+    assert_eq!(json!(dataset.content.root), taken["content"]["root"]);
+    assert_eq!(json!(facts.data.provenance), taken["provenance"]);
+    assert_eq!(dataset.keep_until.as_deref(), Some("2092-11-20"));
+    let person = facts.privacy.person.unwrap();
+    assert!(person.records == 2 && person.epsilon > facts.privacy.epsilon, "{person:?}");
+    let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
+    for said in
+        ["Article 6(1)(f) GDPR, LIA-12", "24 months from 2090-11-20, until 2092-11-20", "person with most records, 2"]
+    {
+        assert!(report.contains(said), "{said}");
+    }
+
+    // elsewhere, named; another key; other records; a time that is over; a dataset that was refused
+    std::fs::copy(place.path("set/records.jsonl"), place.path("copy.jsonl")).unwrap();
+    let plan = ["--dry-run", "copy.jsonl", "--dataset", "set"];
+    train("none", &plan).exits(0);
+    place.file("key", "0f".repeat(32));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(place.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let other = train("none", &[&plan[..], &["--dataset-key", "key"]].concat());
+    refused(&place, other, 4, "another digest than its evidence under this key", "--dataset-key");
+    place.file("copy.jsonl", std::fs::read_to_string(place.path("set/records.jsonl")).unwrap().replace("late", "lost"));
+    refused(&place, train("none", &plan), 4, "`copy.jsonl` has another digest", "--dataset-key");
+    place.file("set/dataset.json", text.replace("2092-11-20", "2020-11-20"));
+    let over = train("none", &["set/records.jsonl"]);
+    refused(&place, over, 2, "the records of `set` might be kept until 2020-11-20 only", "delete them");
+    place.file("set/dataset.json", text.replacen("\"passed\": true", "\"passed\": false", 1));
+    refused(&place, train("none", &["set/records.jsonl"]), 2, "the dataset `set` was refused", "quality.html");
+    place.file("set/dataset.json", &text);
+    std::fs::remove_file(place.path("set/private/commitment.key")).unwrap();
+    let keyless = train("none", &["--dry-run", "set/records.jsonl"]).exits(0);
+    assert!(keyless.stderr.contains("what it declares is not taken over"), "{}", keyless.stderr);
+    refused(&place, train("none", &plan), 2, "commitment.key", "");
 }
 
 #[test]

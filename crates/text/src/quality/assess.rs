@@ -10,6 +10,7 @@ use super::boilerplate::Repeats;
 use super::labels::{Digest, Labels, contradictions};
 use super::near::{self, Fingerprint};
 use super::{Analyst, Code, Decision, Features, Lengths, QualityOptions, Reason, RecordAt, Verdict, language};
+use crate::detect::Label;
 
 /// Gathers what was seen of the records, in their order.
 #[derive(Default)]
@@ -18,6 +19,7 @@ pub struct Assessment {
     first: HashMap<Digest, usize>,
     duplicate_of: Vec<Option<usize>>,
     repeats: Repeats,
+    by_label: BTreeMap<Label, Spans>,
 }
 
 /// The decisions, and what they rest on.
@@ -27,6 +29,15 @@ pub struct Quality {
     pub verdicts: Vec<Verdict>,
     /// Counts.
     pub summary: QualitySummary,
+}
+
+/// How often the detector found one label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Spans {
+    /// Spans of it.
+    pub spans: usize,
+    /// Records with at least one.
+    pub records: usize,
 }
 
 /// Counts over all records; data-dependent, so they are for the holder of the data.
@@ -50,6 +61,8 @@ pub struct QualitySummary {
     pub languages: BTreeMap<&'static str, usize>,
     /// Spans of personal data; absent if nobody looked.
     pub spans: Option<usize>,
+    /// The same by label; empty if nobody looked, too.
+    pub by_label: BTreeMap<Label, Spans>,
     /// Spans of personal data per 1,000 characters of all records together.
     pub spans_per_1000_chars: Option<f64>,
     /// Different labels, where the answers are labels.
@@ -64,6 +77,13 @@ impl Assessment {
     /// Adds the next record.
     pub fn push(&mut self, mut features: Features) {
         let index = self.records.len();
+        if let Some(personal) = &mut features.personal {
+            for (label, spans) in std::mem::take(&mut personal.by_label) {
+                let all = self.by_label.entry(label).or_default();
+                all.spans += spans;
+                all.records += 1;
+            }
+        }
         let first = match features.unreadable {
             true => None,
             false => Some(*self.first.entry(features.digest).or_insert(index)).filter(|first| *first != index),
@@ -183,7 +203,7 @@ impl Assessment {
         }
         let chars: u64 = records().map(|record| record.chars).sum();
         let looked: Option<(usize, u64)> = records().try_fold((0, 0), |(spans, chars), record| {
-            record.personal.map(|found| (spans + found.spans, chars + found.chars))
+            record.personal.as_ref().map(|found| (spans + found.spans, chars + found.chars))
         });
         let looked = looked.filter(|(_, chars)| *chars > 0);
         QualitySummary {
@@ -192,6 +212,7 @@ impl Assessment {
             words: Lengths::of(records().map(|record| record.words).filter(|words| *words > 0).collect()),
             languages,
             spans: looked.map(|(spans, _)| spans),
+            by_label: looked.map_or_else(BTreeMap::new, |_| self.by_label.clone()),
             spans_per_1000_chars: looked.map(|(spans, chars)| spans as f64 * 1000.0 / chars as f64),
             repeated_lines: self.repeats.repeated(self.repeated_from(analyst)),
             evaluation_records: analyst.evaluation.len(),
@@ -223,7 +244,7 @@ impl Usual<'_> {
         let outlier =
             |is: fn(u32, Lengths) -> bool| record.words > 0 && self.lengths.is_some_and(|l| is(record.words, l));
         let repeated = self.repeats.repeated_chars(&record.segments, self.repeated_from);
-        let personal = record.personal.unwrap_or_default();
+        let personal = record.personal.clone().unwrap_or_default();
         let density = personal.spans as f64 * 1000.0;
         let chars = record.chars as f64;
         let checks = [
@@ -376,7 +397,11 @@ mod tests {
             assert_eq!(reasons(&found).iter().map(|(_, code, _)| *code).collect::<Vec<_>>(), [code], "{line}");
         }
         let dense = "ana@corp.com, bo@corp.com, +1 202 555 0123, 10.1.2.3, cy@corp.com";
-        assert!(reasons(&assess(&options, &[text(dense)], &[])).contains(&(1, "dense-personal-data", None)));
+        let found = assess(&options, &[text(dense), text("write to ana@corp.com")], &[]);
+        assert!(reasons(&found).contains(&(1, "dense-personal-data", None)));
+        let by_label = &found.summary.by_label;
+        assert_eq!(by_label[&Label::EMAIL_ADDRESS], Spans { spans: 4, records: 2 });
+        assert_eq!(by_label.values().map(|of| of.spans).sum::<usize>(), found.summary.spans.unwrap());
     }
 
     #[test]

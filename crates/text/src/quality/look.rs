@@ -3,6 +3,8 @@
 //! Invariant: what is kept is bounded: two digests, a fingerprint, hashes of lines, counts. A short answer is kept as it is,
 //! for it may be a label; so [`Features`] has neither `Debug` nor `Display`.
 
+use std::collections::BTreeMap;
+
 use super::boilerplate::{Segment, segments};
 use super::encoding::{Faults, faults};
 use super::labels::{Answered, Digest, label};
@@ -142,7 +144,7 @@ impl Analyst {
 }
 
 /// What the detector found in all texts of a record.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Personal {
     /// Spans of personal data, credentials among them.
     pub(super) spans: usize,
@@ -150,16 +152,22 @@ pub(super) struct Personal {
     pub(super) credentials: usize,
     /// Characters that were searched.
     pub(super) chars: u64,
+    /// Spans by label, none of them 0.
+    pub(super) by_label: BTreeMap<Label, usize>,
 }
 
 impl Personal {
     fn of(record: &Record, detector: &Detector) -> Self {
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
-        let found = detector.detect_document(&texts);
+        let mut by_label: BTreeMap<Label, usize> = BTreeMap::new();
+        for span in detector.detect_document(&texts).into_iter().flatten() {
+            *by_label.entry(span.label).or_default() += 1;
+        }
         Self {
-            spans: found.iter().map(Vec::len).sum(),
-            credentials: found.iter().flatten().filter(|span| span.label == Label::CREDENTIAL).count(),
+            spans: by_label.values().sum(),
+            credentials: by_label.get(&Label::CREDENTIAL).copied().unwrap_or_default(),
             chars: texts.iter().map(|text| text.chars().count() as u64).sum(),
+            by_label,
         }
     }
 }

@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use assess::{Assessment, Quality, QualitySummary};
+pub use assess::{Assessment, Quality, QualitySummary, Spans};
 pub use commitment::{MerkleRoot, RecordKey};
 pub use lengths::Lengths;
 pub use look::{Analyst, Features};

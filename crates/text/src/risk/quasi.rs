@@ -59,6 +59,22 @@ impl Said {
             Self::Job => "job",
         }
     }
+
+    /// What is read out of the text, and what counts as a value.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Age => "an age in years that a cue names, such as “aged 34” or “34 years old”",
+            Self::Postcode => {
+                "a British postcode by its form, or a code of five digits behind a word or state that announces it"
+            }
+            Self::Sex => {
+                "whether titles, pronouns and words of kinship are more often female or male in a record, whoever they are \
+                 about; the values are female, male, both where the records of one subject differ, and none"
+            }
+            Self::Date => "a calendar date with its year",
+            Self::Job => "an occupation that a cue names, such as “works as a nurse”",
+        }
+    }
 }
 
 impl fmt::Display for Quasi {

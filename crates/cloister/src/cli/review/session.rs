@@ -12,15 +12,19 @@ use super::state::{Marks, State};
 use super::{Count, put};
 
 /// Labels that a person may miss though the detector does not know them.
-const FURTHER_LABELS: [&str; 6] = ["ORGANIZATION", "DATE_TIME", "NRP", "AGE", "ID", "OTHER"];
+const FURTHER_LABELS: [&str; 8] =
+    ["ORGANIZATION", "DATE_TIME", "NRP", "AGE", "ID", "OTHER", "HEALTH", "SPECIAL_CATEGORY"];
+/// Width of the list of labels.
+const COLUMNS: usize = 76;
 
 const HELP: &str = "\
   Enter or n      nothing more was missed: the next record
-  person 2        two names of persons were missed (any label; its first letters are enough; 0 takes it back)
+  person 2        two names of persons were missed (any label, or the beginning of its last word; 0 takes it back)
+  health 1        something about health was missed; special_category: religion, ethnic origin, trade union and the like
   -location 1     one of the places found is none
   b               back to the record before
   q               stop here, to go on later
-  ?               this
+  ?               this, and all labels
 ";
 
 /// How a session ended.
@@ -79,8 +83,7 @@ impl<'a> Session<'a> {
             }
             match answer(&line) {
                 Answer::Next => {
-                    state.position += 1;
-                    state.reviewed = state.reviewed.max(state.position);
+                    state.next();
                     show = true;
                 }
                 Answer::Back => {
@@ -88,7 +91,7 @@ impl<'a> Session<'a> {
                     show = true;
                 }
                 Answer::Quit => return Ok(Ended::Stopped),
-                Answer::Help => put(&mut output, HELP)?,
+                Answer::Help => put(&mut output, &format!("{HELP}\n{}", listed()))?,
                 Answer::Unclear(why) => put(&mut output, &format!("{why}; ? shows what can be answered\n"))?,
                 Answer::Missed(label, count) => {
                     mark(&mut state.marks.entry(state.position).or_default().missed, &label, count);
@@ -222,19 +225,43 @@ fn answer(line: &str) -> Answer {
     }
 }
 
-/// The label that `name` begins.
-fn label(name: &str) -> Result<&'static str, String> {
-    let name = name.to_ascii_uppercase();
+/// Every label that can be answered, by name.
+fn known() -> Vec<&'static str> {
     let mut known: Vec<&'static str> = Label::ALL.iter().map(|label| label.0).chain(FURTHER_LABELS).collect();
     known.sort_unstable();
     known.dedup();
+    known
+}
+
+/// All labels, in lines.
+fn listed() -> String {
+    let mut text = String::from("labels:");
+    let mut width = COLUMNS;
+    for name in known() {
+        if width + 2 + name.len() > COLUMNS {
+            text += "\n ";
+            width = 1;
+        }
+        text += &format!(" {name}");
+        width += 1 + name.len();
+    }
+    text + "\n"
+}
+
+/// The label that `name` is or begins. A whole word stands for itself: "health" is not the beginning of a number of a health
+/// plan.
+fn label(name: &str) -> Result<&'static str, String> {
+    let name = name.to_ascii_uppercase();
+    let known = known();
     if let Some(exact) = known.iter().find(|label| **label == name) {
         return Ok(exact);
     }
     let begun: Vec<&&str> = known.iter().filter(|label| label.starts_with(&name)).collect();
+    let ends_a_word = |label: &str| label.as_bytes().get(name.len()) == Some(&b'_');
     match begun[..] {
+        [one] if ends_a_word(one) => Err(format!("{} may mean {one}: write that in full", name.to_lowercase())),
         [one] => Ok(one),
-        [] => Err(format!("the labels are {}", known.join(", "))),
+        [] => Err("there is no such label".into()),
         _ => Err(format!(
             "several labels begin so: {}",
             begun.iter().map(|label| **label).collect::<Vec<_>>().join(", ")
@@ -255,7 +282,7 @@ mod tests {
         let missed = |label: &str, count| Answer::Missed(label.into(), count);
         assert_eq!(answer("person 2\n"), missed("PERSON", 2));
         assert_eq!(answer(" 2 PERS "), missed("PERSON", 2));
-        assert_eq!(answer("email"), missed("EMAIL_ADDRESS", 1));
+        assert_eq!(answer("email_a"), missed("EMAIL_ADDRESS", 1));
         assert_eq!(answer("-loc 3"), Answer::Wrong("LOCATION".into(), 3));
         assert_eq!(
             [answer("\n"), answer("N"), answer("b"), answer("q"), answer("?")],
@@ -264,6 +291,34 @@ mod tests {
         for unclear in ["xyzzy", "person two", "person 1 2", "person 99999999999999999999", "- "] {
             assert!(matches!(answer(unclear), Answer::Unclear(_)), "{unclear}");
         }
+    }
+
+    #[test]
+    fn a_whole_word_is_not_the_beginning_of_another_label() {
+        let missed = |label: &str, count| Answer::Missed(label.into(), count);
+        assert_eq!(answer("health 1"), missed("HEALTH", 1));
+        assert_eq!(answer("special_category"), missed("SPECIAL_CATEGORY", 1));
+        assert_eq!(
+            answer("health_plan 1"),
+            Answer::Unclear("health_plan may mean HEALTH_PLAN_NUMBER: write that in full".into())
+        );
+        for name in known() {
+            assert_eq!(answer(&name.to_lowercase()), missed(name, 1));
+            for (at, _) in name.match_indices('_') {
+                let said = answer(&name[..at]);
+                let exact = known().contains(&&name[..at]);
+                assert!(exact || matches!(said, Answer::Unclear(_)), "{}: {said:?}", &name[..at]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_has_every_label_and_fits_a_terminal() {
+        let list = listed();
+        assert!(known().iter().all(|name| list.split_whitespace().any(|word| word == *name)));
+        assert!(list.lines().all(|line| line.len() <= COLUMNS) && list.lines().count() > 5);
+        let (_, _, _, shown) = review("{\"text\":\"x\"}\n", 1, "?\n\n");
+        assert!(shown.contains("SPECIAL_CATEGORY") && shown.contains("US_SSN"));
     }
 
     #[test]
@@ -280,6 +335,7 @@ mod tests {
             sample,
             DetectionFacts::of(&DetectorOptions::default()),
         );
+        state.sit_down(Some("Ada".into()), "2026-11-27".into());
         let sampled = state.sampled();
         let mut session = Session::new(&dataset, &detector, &sampled, false);
         let mut output = Vec::new();
@@ -292,12 +348,14 @@ mod tests {
     fn marks_become_counts() {
         let lines = "{\"text\":\"write to ana@corp.com or bo@corp.com, Zebulon\"}\n".repeat(3);
         let (state, ended, found, shown) =
-            review(&lines, 3, "person 1\n-email 1\nnonsense here now\n\nperson 2\nperson 0\n\nb\nb\nn\nn\nn\n");
+            review(&lines, 3, "person 1\n-email_a 1\nnonsense here now\n\nperson 2\nperson 0\n\nb\nb\nn\nn\nn\n");
         assert_eq!(ended, Ended::Done);
         assert_eq!(state.reviewed, 3);
         assert_eq!(found["EMAIL_ADDRESS"], Count { found: 5, wrong: 1, missed: 0 });
         assert_eq!(found["PERSON"], Count { found: 0, wrong: 0, missed: 1 });
         assert_eq!(state.records_with_misses(), 1);
+        let sitting = &state.sittings[0];
+        assert_eq!((sitting.reviewer.as_deref(), sitting.reviewed), (Some("Ada"), 3), "seen twice counts once");
         assert!(shown.contains("[ana@corp.com|EMAIL_ADDRESS]") && shown.contains("missed: PERSON 1"));
         assert!(!serde_json::to_string(&state).unwrap().contains("corp"));
     }

@@ -37,6 +37,21 @@ pub(super) struct State {
     pub(super) position: usize,
     /// Marks by place in the sample.
     pub(super) marks: BTreeMap<usize, Marks>,
+    /// Who reviewed, and when.
+    #[serde(default)]
+    pub(super) sittings: Vec<Sitting>,
+}
+
+/// One person on one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sitting {
+    /// Who; absent if nobody said.
+    pub(super) reviewer: Option<String>,
+    /// The day, in UTC.
+    pub(super) date: String,
+    /// Records that were reviewed for the first time then.
+    pub(super) reviewed: usize,
 }
 
 /// What a person marked in one record.
@@ -87,6 +102,25 @@ impl State {
             reviewed: 0,
             position: 0,
             marks: BTreeMap::new(),
+            sittings: Vec::new(),
+        }
+    }
+
+    /// Somebody begins, or goes on.
+    pub(super) fn sit_down(&mut self, reviewer: Option<String>, date: String) {
+        if self.sittings.last().is_none_or(|last| (&last.reviewer, &last.date) != (&reviewer, &date)) {
+            self.sittings.push(Sitting { reviewer, date, reviewed: 0 });
+        }
+    }
+
+    /// The record that is shown is done.
+    pub(super) fn next(&mut self) {
+        self.position += 1;
+        if self.position > self.reviewed {
+            self.reviewed = self.position;
+            if let Some(sitting) = self.sittings.last_mut() {
+                sitting.reviewed += 1;
+            }
         }
     }
 
@@ -243,6 +277,10 @@ mod tests {
         before.marks.entry(2).or_default().missed.insert("PERSON".into(), 0);
         before.marks.entry(5).or_default().missed.insert("PERSON".into(), 1);
         assert_eq!(before.records_with_misses(), 1);
+        for (who, date) in [("Ada", "2026-11-26"), ("Ada", "2026-11-27"), ("Ada", "2026-11-27"), ("Bo", "2026-11-27")] {
+            before.sit_down(Some(who.into()), date.into());
+        }
+        assert_eq!(before.sittings.len(), 3);
         before.write(&path).unwrap();
         let after = State::read(&path).unwrap().unwrap();
         assert_eq!(after, before);

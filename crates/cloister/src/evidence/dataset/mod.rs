@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::origin::kept;
 use super::{DetectionFacts, Gate};
 
 pub use page::page;
@@ -38,6 +39,9 @@ pub struct DatasetFacts {
     pub passed: bool,
     /// Each gate.
     pub gates: Vec<Gate>,
+    /// What is odd about the declarations, and is no reason to refuse.
+    #[serde(default)]
+    pub warnings: Vec<WarningFacts>,
     /// What was read.
     pub files: Vec<FileFacts>,
     /// The evaluation records that were compared with.
@@ -48,12 +52,35 @@ pub struct DatasetFacts {
     pub content: ContentFacts,
     /// What people declared.
     pub provenance: Vec<FieldFacts>,
+    /// From when a period of retention runs, where one is declared.
+    #[serde(default)]
+    pub kept_from: Option<KeptFromFacts>,
     /// The last day on which the records may be kept, where a retention is declared.
     pub keep_until: Option<String>,
     /// What was noticed about the records.
     pub quality: QualityFacts,
     /// How far people can be told apart, if that was asked.
     pub risk: Option<RiskFacts>,
+}
+
+/// Something odd about the declarations.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarningFacts {
+    /// A name for programs.
+    pub code: String,
+    /// What is odd.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The first day of a period of retention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFromFacts {
+    /// The day.
+    pub date: String,
+    /// `declared`, or `assumed`: the day on which the records were taken in.
+    pub state: String,
 }
 
 /// A file that was read.
@@ -133,6 +160,9 @@ pub struct QualityFacts {
     pub languages: BTreeMap<String, u64>,
     /// Spans of personal data that the detector finds.
     pub spans: Option<u64>,
+    /// Those by label, the most frequent first.
+    #[serde(default)]
+    pub spans_by_label: Vec<SpanFacts>,
     /// How it searched for them.
     pub detection: DetectionFacts,
     /// Those per 1,000 characters.
@@ -143,6 +173,17 @@ pub struct QualityFacts {
     pub repeated_lines: u64,
     /// The limits that were used.
     pub options: serde_json::Value,
+}
+
+/// How often the detector found one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpanFacts {
+    /// The label, such as `EMAIL_ADDRESS`.
+    pub label: String,
+    /// Spans of it.
+    pub spans: u64,
+    /// Records with at least one.
+    pub records: u64,
 }
 
 /// One code.
@@ -209,6 +250,12 @@ pub struct RiskFacts {
 }
 
 impl DatasetFacts {
+    /// The retention with the days that follow from it, as a person reads it.
+    pub fn retention(&self) -> Option<String> {
+        let field = self.provenance.iter().find(|field| field.field == "retention" && field.state == "declared")?;
+        Some(kept(&field.value, self.kept_from.as_ref(), self.keep_until.as_deref()))
+    }
+
     /// Fields that the gate needs and nobody declared.
     pub fn missing(&self) -> impl Iterator<Item = &FieldFacts> {
         self.provenance.iter().filter(|field| field.required && field.state == "missing")

@@ -4,10 +4,14 @@
 //! doctype. The first screen says whether the dataset may be used, whose data it is and on what basis, what is missing, and
 //! what was left out.
 
+use cloister_text::risk::quasi::Quasi;
+
+use super::super::detectors;
 use super::super::html::{absent, caution, checks, drawing, fact, facts, markup, numbers, section};
+use super::super::origin;
 use super::super::words::{bytes, count, counted, escape, fixed, percent_of};
 use super::chart::{Row, bars};
-use super::{DatasetFacts, FieldFacts, MeasuredOn, QualityFacts, RiskFacts};
+use super::{DatasetFacts, Gate, MeasuredOn, QualityFacts, RiskFacts, SpanFacts, WarningFacts};
 
 const STYLE: &str = include_str!("../report.css");
 
@@ -27,6 +31,7 @@ pub fn page(facts: &DatasetFacts) -> String {
     page += &provenance(facts);
     page += &gates(facts);
     page += &noticed(&facts.quality);
+    page += &personal(&facts.quality);
     page += &risk(facts.risk.as_ref());
     page += &measured(facts);
     page += &digest(facts);
@@ -45,9 +50,15 @@ fn header(facts: &DatasetFacts) -> String {
     let missing = facts.missing().count() as u64;
     let what = match (facts.passed, missing) {
         (true, _) => "All gates passed. What a person should look at is listed below.".to_owned(),
-        (false, 0) => "A gate says no: see below for what to do.".to_owned(),
+        (false, 0) => "A gate says no: what to do stands beside it under Gates.".to_owned(),
         (false, missing) => format!("{} missing: see below who supplies it.", required(missing)),
     };
+    let unclear = match facts.warnings.len() as u64 {
+        0 => String::new(),
+        1 => " One declaration is not clear.".into(),
+        more => format!(" {} declarations are not clear.", count(more)),
+    };
+    let what = what + &unclear;
     let kept = quality.accepted + quality.review;
     format!(
         "<header><p class=\"product\"><span>{}</span><span>{}</span></p><h1>{} <span class=\"on\">dataset</span></h1>\
@@ -83,10 +94,16 @@ fn tiles(facts: &DatasetFacts) -> String {
     };
     tile("Declared fields", &format!("{declared} of {}", facts.provenance.len()), &missing);
     let until = facts.keep_until.as_deref().unwrap_or("not declared");
-    tile("May be kept until", until, "by the declared retention");
+    let by = match &facts.kept_from {
+        Some(from) if from.state != "declared" => {
+            format!("counted from the day of ingest, {}: declare another", from.date)
+        }
+        _ => "by the declared retention".into(),
+    };
+    tile("May be kept until", until, &by);
     let spans = quality.spans.map_or("not measured".into(), count);
     let density = quality.spans_per_1000_chars.map_or("the detector did not run".into(), |share| {
-        format!("{} per 1,000 characters, before protection", fixed(share, 1))
+        format!("{} per 1,000 characters; health data are not searched for", fixed(share, 1))
     });
     tile("Personal data found", &spans, &density);
     match &facts.risk {
@@ -100,41 +117,28 @@ fn tiles(facts: &DatasetFacts) -> String {
 }
 
 fn provenance(facts: &DatasetFacts) -> String {
-    let row = |field: &FieldFacts| {
-        let (name, about) = named(&field.field);
-        let need = if field.required { "required" } else { "not required" };
-        let value = match field.state.as_str() {
-            "missing" if field.required => format!("<strong class=\"bad\">{}</strong>", escape(&field.value)),
-            "missing" => format!("<span class=\"amber\">{}</span>", escape(&field.value)),
-            _ => escape(&field.value),
-        };
-        markup(name, value, format!("{about}; {need}"))
-    };
-    let rows: Vec<_> = facts.provenance.iter().map(row).collect();
+    let rows = origin::rows(&facts.provenance, facts.retention().as_deref());
     let note = "<p class=\"fine\">Declared by people; nothing of this was measured or guessed.</p>";
-    section("provenance", "Where the data comes from", &format!("{}{note}", self::facts(&rows)))
+    let warnings = warnings(facts);
+    section("provenance", "Where the data comes from", &format!("{warnings}{}{note}", self::facts(&rows)))
 }
 
-/// How a field is called on the page, and what it says.
-fn named(field: &str) -> (&'static str, &'static str) {
-    match field {
-        "source" => ("Source", "where the records come from"),
-        "licence" => ("Licence", "under what terms they may be used"),
-        "legal_basis" => ("Legal basis", "Article 6 GDPR, and Article 9 for special categories"),
-        "purpose" => ("Purpose", "what they are processed for"),
-        "retention" => ("Retention", "until when they may be kept"),
-        "contributor" => ("Contributor", "who handed them over"),
-        "subjects" => ("Subjects", "what kinds of people they are about"),
-        _ => ("Other", "another field"),
-    }
+fn warnings(facts: &DatasetFacts) -> String {
+    let warning = |warning: &WarningFacts| {
+        caution(&format!(
+            "<strong>Not clear:</strong> {}. What to do: {}.",
+            escape(&warning.text),
+            escape(&warning.remedy)
+        ))
+    };
+    facts.warnings.iter().map(warning).collect()
 }
 
 fn gates(facts: &DatasetFacts) -> String {
     let html = if facts.gates.is_empty() {
         absent("Not decided.", "No gate stands in the evidence.")
     } else {
-        let rows = facts.gates.iter().map(|gate| (gate.name.as_str(), gate.passed, gate.detail.as_str()));
-        checks(rows, ("passed", "refused"))
+        checks(facts.gates.iter().map(Gate::row), ("passed", "refused"))
     };
     section("gates", "Gates", &html)
 }
@@ -185,14 +189,41 @@ fn noticed(quality: &QualityFacts) -> String {
             format!("{}<dl class=\"words\">{meanings}</dl>", drawing(&svg, caption, &table))
         }
     };
-    let detection = match quality.spans {
-        Some(_) => format!("<p class=\"fine\">Personal data: {}</p>", quality.detection.in_words()),
-        None => String::new(),
-    };
     let decisions = drawing(&chart, &escape(&caption), "");
-    let html = format!("<div class=\"pair\"><div>{decisions}</div><div>{reasons}</div></div>{detection}");
+    let html = format!("<div class=\"pair\"><div>{decisions}</div><div>{reasons}</div></div>");
     section("noticed", "What was noticed about the records", &html)
 }
+
+/// What the detectors found, by type, and what they do not look for.
+fn personal(quality: &QualityFacts) -> String {
+    let heading = "Personal data in the records";
+    let unsearched = format!("{}<p>{NOT_SEARCHED}</p>", detectors::not_searched());
+    let Some(spans) = quality.spans else {
+        let how = "The detector did not run, so nothing is known of personal data in these records.";
+        return section("personal", heading, &format!("{}{unsearched}", absent("Not measured.", how)));
+    };
+    let row = |of: &SpanFacts| vec![detectors::described(&of.label), count(of.spans), count(of.records)];
+    let rows: Vec<Vec<String>> = quality.spans_by_label.iter().map(row).collect();
+    let table = match rows.is_empty() {
+        true => "<p>Nothing of what is searched for was found. That does not mean that there is none.</p>".into(),
+        false => {
+            numbers(&["Type", "Found", "Records"], &rows, Some(&["All types".into(), count(spans), String::new()]))
+        }
+    };
+    let about = format!(
+        "<p>Counted before protection, in records and in rejected duplicates of them. The detectors miss some of what they look \
+         for: {}. {}</p><p class=\"fine\">{}</p>",
+        detectors::UNSEEN_NAMES,
+        escape(&on(&quality.measured_on)),
+        quality.detection.in_words()
+    );
+    let html = format!("<div class=\"pair\"><div>{table}{about}</div><div>{unsearched}</div></div>");
+    section("personal", heading, &html)
+}
+
+const NOT_SEARCHED: &str = "<strong>Health data and the other special categories of Article 9 GDPR are not searched for.</strong> \
+                            A count of 0, or none, says nothing about them: whether there are any has to be declared by people \
+                            who know the records, or reviewed in a sample (<code>cloister scan FILE --sample 300 --review</code>).";
 
 fn risk(risk: Option<&RiskFacts>) -> String {
     let Some(risk) = risk else {
@@ -258,11 +289,33 @@ fn risk(risk: Option<&RiskFacts>) -> String {
         ));
     }
     let html = format!(
-        "<div class=\"pair\"><div>{}</div><div>{}</div></div>",
+        "<div class=\"pair\"><div>{}{}</div><div>{}</div></div>",
         drawing(&chart, &escape(&caption), ""),
+        read_out(risk),
         self::facts(&rows)
     );
     section("risk", "Can people be told apart?", &html)
+}
+
+/// What was read out of the texts, for the quasi-identifiers that are no columns.
+fn read_out(risk: &RiskFacts) -> String {
+    let meaning = |(name, values): &(String, u64)| match name.parse() {
+        Ok(Quasi::Said(said)) => Some(format!(
+            "<div><dt>{}</dt><dd>{}: {}</dd></div>",
+            escape(name),
+            counted(*values, "value"),
+            escape(said.meaning())
+        )),
+        _ => None,
+    };
+    let items: String = risk.quasi_identifiers.iter().filter_map(meaning).collect();
+    match items.as_str() {
+        "" => String::new(),
+        items => format!(
+            "<h3>What was read out of the text</h3><dl class=\"read\">{items}</dl><p class=\"fine\">No value at all counts as \
+             one, and so does each combination of values that the records of one subject have together.</p>"
+        ),
+    }
 }
 
 fn measured(facts: &DatasetFacts) -> String {
@@ -354,7 +407,17 @@ mod tests {
             name: "tickets".into(),
             audience: AUDIENCE.into(),
             passed: false,
-            gates: vec![Gate { name: "provenance".into(), passed: false, detail: "licence is missing".into() }],
+            gates: vec![Gate {
+                name: "provenance".into(),
+                passed: false,
+                detail: "licence is missing".into(),
+                remedy: Some("ask the owner, then give --licence TEXT".into()),
+            }],
+            warnings: vec![WarningFacts {
+                code: "legal-basis".into(),
+                text: "the legal basis “because we can” names none".into(),
+                remedy: "ask the data protection officer".into(),
+            }],
             files: vec![FileFacts { name: "a.jsonl".into(), bytes: 123_456, records: 1000, unreadable: 2 }],
             evaluation: Some(FileFacts { name: "e.jsonl".into(), bytes: 10, records: 1, unreadable: 0 }),
             shape: "messages".into(),
@@ -368,7 +431,9 @@ mod tests {
                 field("source", "declared", "ticket export", true),
                 field("licence", "missing", "MISSING (owner: legal)", true),
                 field("purpose", "missing", "MISSING (owner: project lead)", false),
+                field("retention", "declared", "24 months", false),
             ],
+            kept_from: Some(KeptFromFacts { date: "2026-01-15".into(), state: "declared".into() }),
             keep_until: Some("2028-01-15".into()),
             quality: QualityFacts {
                 measured_on: measured_on.clone(),
@@ -388,6 +453,10 @@ mod tests {
                 words: Some(WordFacts { least: 1, median: 30, percentile_95: 80, most: 900 }),
                 languages: BTreeMap::from([("eng".into(), 900), ("deu".into(), 90)]),
                 spans: Some(2000),
+                spans_by_label: vec![
+                    SpanFacts { label: "PERSON".into(), spans: 1500, records: 700 },
+                    SpanFacts { label: "EMAIL_ADDRESS".into(), spans: 500, records: 400 },
+                ],
                 detection: DetectionFacts::of(&cloister_text::DetectorOptions::default()),
                 spans_per_1000_chars: Some(40.0),
                 labels: None,
@@ -396,7 +465,7 @@ mod tests {
             },
             risk: Some(RiskFacts {
                 measured_on,
-                quasi_identifiers: vec![("/age:10".into(), 7)],
+                quasi_identifiers: vec![("/age:10".into(), 7), ("text:sex".into(), 4)],
                 subjects: 400,
                 classes: 40,
                 k: 1,
@@ -420,6 +489,9 @@ mod tests {
         (bare.risk, bare.evaluation, bare.keep_until) = (None, None, None);
         (bare.quality.words, bare.quality.spans, bare.quality.spans_per_1000_chars) = (None, None, None);
         bare.quality.reasons.clear();
+        bare.quality.spans_by_label.clear();
+        bare.warnings.clear();
+        bare.gates[0].remedy = None;
         for facts in [facts(), bare] {
             let page = page(&facts);
             well_formed(page.strip_prefix("<!DOCTYPE html>\n").unwrap()).unwrap();
@@ -444,10 +516,41 @@ mod tests {
             "not released with an adapter",
             "ticket export",
             "2,000",
+            "24 months from 2026-01-15, until 2028-01-15",
+            "One declaration is not clear",
+            "names none. What to do: ask the data protection officer.",
+            "ask the owner, then give --licence TEXT",
         ] {
             assert!(first.contains(said), "{said}");
         }
         assert!(page.contains("Measured on all records read: 1,000 records, digest abababababababab…."));
+    }
+
+    #[test]
+    fn personal_data_is_told_by_type_with_what_is_not_searched_for() {
+        let page = page(&facts());
+        let personal = page.split("id=\"personal\"").nth(1).unwrap().split("</section>").next().unwrap();
+        for said in [
+            "EMAIL_ADDRESS</code></th><td>500</td><td>400</td>",
+            "Not searched for",
+            "criminal convictions",
+            "Health data and the other special categories of Article 9 GDPR are not searched for.",
+            detectors::UNSEEN_NAMES,
+        ] {
+            assert!(personal.contains(said), "{said}");
+        }
+        let mut unlooked = facts();
+        unlooked.quality.spans = None;
+        assert!(super::page(&unlooked).contains("Health data and the other special categories"));
+    }
+
+    #[test]
+    fn what_was_read_out_of_the_text_is_said() {
+        let page = page(&facts());
+        assert!(page.contains("<dt>text:sex</dt><dd>4 values: whether titles, pronouns"));
+        let mut columns = facts();
+        columns.risk.as_mut().unwrap().quasi_identifiers.pop();
+        assert!(!super::page(&columns).contains("read out of the text"));
     }
 
     #[test]
