@@ -1,0 +1,63 @@
+//! What every target checks of its input.
+
+use cloister_text::{
+    Columns, Detector, DetectorOptions, Profile, Reading, ReplaceContext, Replacer, Scope, Sequence, Source, Span,
+    SurrogateKey, Tally,
+};
+
+/// Reads `input` under a name that may tell its format, in both manners; reading that mends never loses what a strict one gives.
+pub fn read(input: &[u8], name: &str) {
+    let columns = Columns::default();
+    let mending = Reading::mending(&columns);
+    let mut source = Source::from_reader(input, name);
+    let (mut tally, mut sequence, mut mended) = (Tally::default(), Sequence::default(), 0);
+    while let Some(chunk) = source.next_chunk() {
+        let batch =
+            chunk.read(&mending, &mut None).unwrap_or_else(|error| panic!("nothing stops a mending reader: {error}"));
+        tally.extend(batch.findings);
+        for record in &batch.records {
+            sequence.next(None, record.line, &record.id, record.shape(), |finding| tally.add(finding));
+            record.fields().for_each(|(place, _)| drop(place.to_string()));
+            record.body();
+            record.to_json_line();
+        }
+        mended += batch.records.len();
+    }
+    match cloister_text::read_source(Source::from_reader(input, name), &columns) {
+        Ok(dataset) => assert_eq!(dataset.records.len(), mended, "both manners read the same records"),
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// The detectors as they come, built once.
+pub fn detector() -> &'static Detector {
+    static DETECTOR: std::sync::OnceLock<Detector> = std::sync::OnceLock::new();
+    DETECTOR.get_or_init(|| Detector::new(&DetectorOptions::default()).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Spans lie on borders of characters, inside the text, with scores from 0 to 1.
+pub fn check_spans(text: &str, spans: &[Span]) {
+    for span in spans {
+        assert!(span.start < span.end && text.get(span.start..span.end).is_some());
+        assert!((0.0..=1.0).contains(&span.score));
+    }
+}
+
+/// Replaces what is found in `text`; the first byte of `choice` chooses the profile and the scope.
+pub fn replace(text: &str, choice: u8) {
+    let profiles = [Profile::Surrogate, Profile::Redact, Profile::Mask, Profile::Hash];
+    let scopes = [Scope::Document, Scope::Subject, Scope::Dataset];
+    let profile = profiles[usize::from(choice) % profiles.len()];
+    let scope = scopes[usize::from(choice) / profiles.len() % scopes.len()];
+    let replacer = Replacer::new(SurrogateKey::from_bytes([7; 32]), profile, scope);
+    let spans = detector().detect(text);
+    let context = ReplaceContext { document: "d", subject: Some("s") };
+    let replaced = replacer.replace(&context, text, &spans);
+    assert_eq!(replaced.counts.values().sum::<usize>(), replaced.spans.len());
+    let mut kept = (0, 0);
+    for (old, new) in spans.iter().zip(&replaced.spans) {
+        assert!(replaced.text.get(new.start..new.end).is_some());
+        assert_eq!(text[kept.0..old.start], replaced.text[kept.1..new.start], "what was not found stays");
+        kept = (old.end, new.end);
+    }
+}
