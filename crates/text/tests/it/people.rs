@@ -195,14 +195,13 @@ fn gender_follows_titles_kin_words_and_pronouns() {
         ("Vive con su hija de 7 años, Andrea Rossi.", ", "),
         ("We met Ms. Nicola Bianchi there.", "Ms. "),
     ];
-    let men = men.map(|(text, marker)| (text, marker, "male", "female"));
-    let women = women.map(|(text, marker)| (text, marker, "female", "male"));
-    for (text, marker, want, other) in men.into_iter().chain(women) {
+    let men = men.map(|(text, marker)| (text, marker, "male"));
+    let women = women.map(|(text, marker)| (text, marker, "female"));
+    for (text, marker, want) in men.into_iter().chain(women) {
         for key in 0..6 {
             let new = &protected(key, Profile::Surrogate, &[text])[0];
             let lists = lists_of(word_after(new, marker));
-            assert!(lists.contains(want) || !lists.contains(other), "{text}: {new}");
-            assert!(lists.contains(want) , "{text}: {new}: {lists:?}");
+            assert!(lists.contains(want), "{text}: {new}: {lists:?}");
         }
     }
 }
@@ -267,4 +266,19 @@ fn the_safe_harbor_reads_well_where_that_is_cheap() {
     let text = "John Albright, a 93-year-old retired judge, was seen on Feb 14, 2023.";
     let new = &protected(1, Profile::HipaaSafeHarbor, &[text])[0];
     assert!(new.ends_with(", a 90-plus-year-old retired judge, was seen on a day in 2023."), "{new}");
+}
+
+#[test]
+fn tmp_dpo() {
+    for file in ["mine", "two", "g"] {
+        let text = std::fs::read_to_string(format!("/tmp/trial/dpo/{file}.jsonl")).unwrap();
+        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for profile in Profile::ALL.into_iter().take(6) {
+            let (new, report) = under(3, profile, Scope::Subject, &records);
+            eprintln!("== {file} {profile} later {:?} residual {:?} orders {:?}", report.found_later, report.residual, report.date_orders);
+            if profile != Profile::Mask {
+                for record in new { eprintln!("{record}"); }
+            }
+        }
+    }
 }
