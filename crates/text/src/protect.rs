@@ -3,9 +3,9 @@
 //! Invariants: reports hold counts and labels, never content. What is replaced in a text depends on the text alone, not on
 //! profile or key: every record is searched, then searched again with what was found hidden behind labels and behind
 //! surrogates under a fixed key, until neither shows more. A first pass over the data learns from that which values no
-//! surrogate may take; a second one replaces. The output is scanned: a name that only shows there owes it to the invented
-//! words beside it and stays; anything else is replaced and counted too, up to three rounds, and what is still found then is
-//! reported as residual. Every span that was found is counted once, as replaced or kept.
+//! surrogate may take; a second one replaces. Where the searches ended, what a scan of the output would show more is owed to the
+//! invented words beside it, and stays. Where they did not, the output is scanned, and what is found is replaced and counted,
+//! up to three rounds; what is still found then is residual. Every span that was found is counted once, as replaced or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use crate::detect::{Detector, Label, Span};
 use crate::records::{Dataset, Record, Shape};
-use crate::replace::{DateOrders, Originals, Profile, ReplaceContext, Replacer, Scope, SurrogateKey, is_title, names_in};
+use crate::replace::{
+    DateOrders, Originals, Profile, ReplaceContext, Replacer, Scope, SurrogateKey, is_title, names_in,
+};
 
 /// Rounds of replacement.
 const ROUNDS: usize = 3;
@@ -72,7 +74,7 @@ pub struct ProtectReport {
     pub replaced: BTreeMap<Label, usize>,
     /// Those that the policy keeps, by label.
     pub kept: BTreeMap<Label, usize>,
-    /// What the last scan of the output still finds outside our replacements, and in names of members.
+    /// What is still found outside our replacements where the searches of a record did not end, and in names of members.
     pub residual: BTreeMap<Label, usize>,
     /// Different names of members (keys of JSON objects) that hold personal data: they are kept as they are.
     pub personal_names: usize,
@@ -237,7 +239,9 @@ const INSIDE: usize = 5;
 fn holds_name(id: &str, names: &BTreeSet<String>) -> bool {
     let id = crate::detect::plain(id);
     let mut words = id.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    words.any(|word| names.contains(word) || names.iter().any(|name| name.len() >= INSIDE && word.contains(name.as_str())))
+    words.any(|word| {
+        names.contains(word) || names.iter().any(|name| name.len() >= INSIDE && word.contains(name.as_str()))
+    })
 }
 
 /// What each different name of a member holds that is personal. Names with a dot look like hosts, so addresses of the web do
@@ -287,20 +291,17 @@ fn protect_record(
             field += 1;
             replaced.text
         });
+        if settled {
+            return changed;
+        }
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
         found = detector.detect_document(&texts);
         for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
-            spans.retain(|span| !(settled && is_name(span)));
             *spans = spans.iter().filter_map(|span| outside(text, span, ours)).collect();
         }
     }
     count(&mut report.residual, found.iter().flatten());
     changed
-}
-
-/// Whether a span is found by what stands beside it as much as by what it says.
-fn is_name(span: &Span) -> bool {
-    matches!(span.label, Label::PERSON | Label::LOCATION | Label::ORGANIZATION) && span.kind.is_none()
 }
 
 /// Moves the replacements of earlier rounds to where they stand now, and adds the new ones.
@@ -366,7 +367,7 @@ mod tests {
 
     #[test]
     fn only_what_lies_outside_replacements_is_residual() {
-        let text = "Mr Kim Park of <PERSON> x";
+        let text = "Al Kim Park of <PERSON> x";
         let span = |start, end| Span::new(start, end, Label::PERSON, 1.0);
         let ours = [span(3, 11)];
         assert!(outside(text, &span(3, 11), &ours).is_none());

@@ -257,7 +257,8 @@ impl Replacer {
             let first: String = word.chars().take(1).collect();
             let long = word.chars().count() > 1;
             // The genitive of German and the plural of a family: "Annas Bruder".
-            let stem = word.strip_suffix('s').map(|stem| print(stem.trim_end_matches('\''))).filter(|stem| known(*stem));
+            let stem =
+                word.strip_suffix('s').map(|stem| print(stem.trim_end_matches('\''))).filter(|stem| known(*stem));
             (long.then(|| stem.unwrap_or_else(|| print(word))), print(&first))
         };
         Mention::new(words.iter().map(one).collect(), gender::of_bearer(title, words))
@@ -365,14 +366,7 @@ impl Replacer {
     }
 
     /// What takes the place of a value; `None` where it stays.
-    fn stand_in(
-        &self,
-        ring: &Ring<'_>,
-        rule: &Rule,
-        around: &Around<'_>,
-        span: &Span,
-        value: &str,
-    ) -> Option<String> {
+    fn stand_in(&self, ring: &Ring<'_>, rule: &Rule, around: &Around<'_>, span: &Span, value: &str) -> Option<String> {
         let label = span.label;
         let context = around.context;
         let day_first = rule.day_first.unwrap_or(around.day_first);
@@ -525,7 +519,12 @@ mod tests {
         let span = [Span::new(0, ip.len(), Label::IP_ADDRESS, 1.0)];
         let first = replacer.replace(&ReplaceContext::default(), ip, &span).text;
         let mut originals = Originals::default();
-        replacer.remember(&mut originals, &ReplaceContext::default(), &first, &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)]);
+        replacer.remember(
+            &mut originals,
+            &ReplaceContext::default(),
+            &first,
+            &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)],
+        );
         let second = replacer.with_originals(originals).replace(&ReplaceContext::default(), ip, &span).text;
         assert_ne!(first, second);
     }
