@@ -39,6 +39,6 @@ pub use records::{
     Tally, Turn, read, read_from, read_source,
 };
 pub use replace::{
-    Action, DateOrders, Mapping, Originals, Policy, Profile, ReplaceContext, Replaced, Replacer, SEAL_MEMBER, Scope, Sealer,
-    SurrogateKey,
+    Action, DateOrders, Mapping, Originals, Policy, Profile, ReplaceContext, Replaced, Replacer, SEAL_MEMBER, Scope,
+    Sealer, SurrogateKey,
 };

@@ -1,10 +1,11 @@
 //! Scans and protects whole data sets.
 //!
 //! Invariants: reports hold counts and labels, never content. What is replaced in a text depends on the text alone, not on
-//! the profile: every record is searched, then searched again with what was found hidden, until nothing more is found. A
-//! first pass over the data learns from that which values no surrogate may take; a second one replaces. The output is
-//! scanned, and what is found there beside our own replacements is replaced and counted too, up to three rounds; what is
-//! still found then is reported as residual. Every span that was found is counted once, as replaced or kept.
+//! profile or key: every record is searched, then searched again with what was found hidden behind labels and behind
+//! surrogates under a fixed key, until neither shows more. A first pass over the data learns from that which values no
+//! surrogate may take; a second one replaces. Where the searches ended, what a scan of the output would show more is owed to the
+//! invented words beside it, and stays. Where they did not, the output is scanned, and what is found is replaced and counted,
+//! up to three rounds; what is still found then is residual. Every span that was found is counted once, as replaced or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +13,14 @@ use serde::Serialize;
 
 use crate::detect::{Detector, Label, Span};
 use crate::records::{Dataset, Record, Shape};
-use crate::replace::{DateOrders, Originals, ReplaceContext, Replacer, names_in};
+use crate::replace::{
+    DateOrders, Originals, Profile, ReplaceContext, Replacer, Scope, SurrogateKey, is_title, names_in,
+};
 
+/// Rounds of replacement.
 const ROUNDS: usize = 3;
+/// Searches of a record with what was found hidden, at most; two that show nothing more end them.
+const SEARCHES: usize = 12;
 
 /// What a scan counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,7 +74,7 @@ pub struct ProtectReport {
     pub replaced: BTreeMap<Label, usize>,
     /// Those that the policy keeps, by label.
     pub kept: BTreeMap<Label, usize>,
-    /// What the last scan of the output still finds outside our replacements, and in names of members.
+    /// What is still found outside our replacements where the searches of a record did not end, and in names of members.
     pub residual: BTreeMap<Label, usize>,
     /// Different names of members (keys of JSON objects) that hold personal data: they are kept as they are.
     pub personal_names: usize,
@@ -128,11 +134,12 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report.personal_names = in_names.len();
     count(&mut report.residual, in_names.iter().flatten());
     let mut originals = Originals::default();
+    let neutral = Replacer::new(SurrogateKey::from_bytes([0; 32]), Profile::Surrogate, Scope::Document);
     let mut places = Vec::with_capacity(dataset.records.len());
     for record in &dataset.records {
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
         let context = ReplaceContext { document: &record.id, subject: record.subject.as_deref() };
-        let (spans, later) = search(&texts, detector);
+        let Searched { spans, later, settled } = search(&texts, detector, &neutral);
         count(&mut report.found, spans.iter().flatten());
         count(&mut report.found_later, later.iter().flatten());
         let spans: Vec<Vec<Span>> = spans.into_iter().zip(later).map(merged).collect();
@@ -145,12 +152,12 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
             && (replacer.policy().replaces_identifiers()
                 || !detector.detect(&record.id).is_empty()
                 || holds_name(&record.id, &names));
-        places.push((spans, new_id));
+        places.push((spans, settled, new_id));
     }
     report.date_orders = originals.date_orders();
     let replacer = replacer.with_originals(originals);
-    for (record, (spans, new_id)) in dataset.records.iter_mut().zip(places) {
-        let changed = protect_record(record, spans, detector, &replacer, &mut report);
+    for (record, (spans, settled, new_id)) in dataset.records.iter_mut().zip(places) {
+        let changed = protect_record(record, spans, settled, detector, &replacer, &mut report);
         report.records_changed += usize::from(changed);
         if new_id {
             record.set_id(replacer.record_pseudonym(&record.id));
@@ -163,33 +170,45 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report
 }
 
-/// What the detector finds in the texts of a record, and what it finds beside that when that is hidden.
-fn search(texts: &[&str], detector: &Detector) -> (Vec<Vec<Span>>, Vec<Vec<Span>>) {
-    let first = detector.detect_document(texts);
-    let mut later = vec![Vec::new(); first.len()];
-    for _ in 0..ROUNDS {
-        let all: Vec<Vec<Span>> = first.iter().cloned().zip(later.iter().cloned()).map(merged).collect();
-        if all.iter().all(Vec::is_empty) {
-            break;
+/// What was found in the texts of a record.
+struct Searched {
+    spans: Vec<Vec<Span>>,
+    /// What later searches found beside it.
+    later: Vec<Vec<Span>>,
+    /// Whether the last searches showed nothing more.
+    settled: bool,
+}
+
+fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> Searched {
+    let spans = detector.detect_document(texts);
+    let mut later = vec![Vec::new(); spans.len()];
+    let mut quiet = 0;
+    for round in 0..SEARCHES {
+        let all: Vec<Vec<Span>> = spans.iter().cloned().zip(later.iter().cloned()).map(merged).collect();
+        if quiet == 2 || all.iter().all(Vec::is_empty) {
+            return Searched { spans, later, settled: true };
         }
-        let hidden: Vec<(String, Vec<Span>)> = texts.iter().zip(&all).map(|(text, spans)| hide(text, spans)).collect();
+        let hide = |(text, spans): (&&str, &Vec<Span>)| match round % 2 {
+            0 => hide(text, spans),
+            _ => {
+                let replaced = neutral.replace(&ReplaceContext::default(), text, spans);
+                (replaced.text, replaced.spans)
+            }
+        };
+        let hidden: Vec<(String, Vec<Span>)> = texts.iter().zip(&all).map(hide).collect();
         let hidden_texts: Vec<&str> = hidden.iter().map(|(text, _)| text.as_str()).collect();
-        let mut more = false;
+        quiet += 1;
         for (field, found) in detector.detect_document(&hidden_texts).iter().enumerate() {
             let (text, ours) = &hidden[field];
             for span in found.iter().filter_map(|span| outside(text, span, ours)) {
                 let before = ours.partition_point(|own| own.end <= span.start);
-                let moved = before.checked_sub(1).map_or((0, 0), |at| (ours[at].end, all[field][at].end));
-                let at = |place: usize| place + moved.1 - moved.0;
-                later[field].push(Span { start: at(span.start), end: at(span.end), ..span });
-                more = true;
+                let (from, to) = before.checked_sub(1).map_or((0, 0), |at| (ours[at].end, all[field][at].end));
+                later[field].push(Span { start: span.start + to - from, end: span.end + to - from, ..span });
+                quiet = 0;
             }
         }
-        if !more {
-            break;
-        }
     }
-    (first, later)
+    Searched { spans, later, settled: quiet == 2 }
 }
 
 /// The text with each span as `<LABEL>`, and where they stand in it.
@@ -220,7 +239,9 @@ const INSIDE: usize = 5;
 fn holds_name(id: &str, names: &BTreeSet<String>) -> bool {
     let id = crate::detect::plain(id);
     let mut words = id.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    words.any(|word| names.contains(word) || names.iter().any(|name| name.len() >= INSIDE && word.contains(name.as_str())))
+    words.any(|word| {
+        names.contains(word) || names.iter().any(|name| name.len() >= INSIDE && word.contains(name.as_str()))
+    })
 }
 
 /// What each different name of a member holds that is personal. Names with a dot look like hosts, so addresses of the web do
@@ -244,6 +265,7 @@ pub fn spans_in_names(dataset: &Dataset, detector: &Detector) -> Vec<Vec<Span>> 
 fn protect_record(
     record: &mut Record,
     mut found: Vec<Vec<Span>>,
+    settled: bool,
     detector: &Detector,
     replacer: &Replacer,
     report: &mut ProtectReport,
@@ -269,6 +291,9 @@ fn protect_record(
             field += 1;
             replaced.text
         });
+        if settled {
+            return changed;
+        }
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
         found = detector.detect_document(&texts);
         for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
@@ -293,7 +318,7 @@ fn shift(ours: &mut Vec<Span>, old: &[Span], new: &[Span]) {
     ours.sort_unstable_by_key(|span| span.start);
 }
 
-/// The part of `span` that none of our replacements covers; nothing where that part has no letter or digit.
+/// The part of `span` that none of our replacements covers; nothing where that part has no letter or digit, or is a title.
 fn outside(text: &str, span: &Span, ours: &[Span]) -> Option<Span> {
     let (mut start, mut best) = (span.start, None::<(usize, usize)>);
     let first = ours.partition_point(|own| own.end <= span.start);
@@ -316,6 +341,7 @@ fn outside(text: &str, span: &Span, ours: &[Span]) -> Option<Span> {
     if start < span.end {
         keep(start, span.end);
     }
+    let best = best.filter(|(start, end)| span.label != Label::PERSON || !is_title(&text[*start..*end]));
     best.map(|(start, end)| Span { start, end, ..*span })
 }
 
@@ -341,7 +367,7 @@ mod tests {
 
     #[test]
     fn only_what_lies_outside_replacements_is_residual() {
-        let text = "Mr Kim Park of <PERSON> x";
+        let text = "Al Kim Park of <PERSON> x";
         let span = |start, end| Span::new(start, end, Label::PERSON, 1.0);
         let ours = [span(3, 11)];
         assert!(outside(text, &span(3, 11), &ours).is_none());

@@ -95,8 +95,8 @@ fn title(word: &str) -> Option<Gender> {
         "mrs" | "ms" | "miss" | "madam" | "dame" | "lady" | "frau" | "fraulein" | "senora" | "senorita" | "sra"
         | "srta" | "dona" | "dna" | "madame" | "mme" | "mlle" | "mademoiselle" | "signora" | "signorina"
         | "dottoressa" | "ssa" => Some(Gender::Female),
-        "mr" | "mister" | "sir" | "lord" | "herr" | "herrn" | "senor" | "sr" | "don" | "monsieur" | "signor" | "sig"
-        | "dottor" => Some(Gender::Male),
+        "mr" | "mister" | "sir" | "lord" | "herr" | "herrn" | "senor" | "sr" | "don" | "monsieur" | "signor"
+        | "sig" | "dottor" => Some(Gender::Male),
         _ => None,
     }
 }
@@ -133,10 +133,54 @@ const HE: &str = " he him his himself er ihn ihm sein seine seinem seinen seiner
 
 /// Given names that women bear in one country and men in another, or both anywhere: the lists do not decide.
 const DIFFERS: [&str; 48] = [
-    "alex", "alexis", "andrea", "angel", "ariel", "ashley", "camille", "carmel", "charlie", "chris", "claude", "cruz",
-    "dana", "daniele", "dominique", "gabriele", "guadalupe", "jamie", "jan", "janne", "jean", "jessie", "jo", "jordan",
-    "kai", "kelly", "kerry", "kim", "laurence", "laverne", "leslie", "luca", "marion", "maxime", "michele", "mika",
-    "morgan", "nicola", "pat", "robin", "rosario", "sam", "sasha", "sascha", "simone", "taylor", "toni", "trinidad",
+    "alex",
+    "alexis",
+    "andrea",
+    "angel",
+    "ariel",
+    "ashley",
+    "camille",
+    "carmel",
+    "charlie",
+    "chris",
+    "claude",
+    "cruz",
+    "dana",
+    "daniele",
+    "dominique",
+    "gabriele",
+    "guadalupe",
+    "jamie",
+    "jan",
+    "janne",
+    "jean",
+    "jessie",
+    "jo",
+    "jordan",
+    "kai",
+    "kelly",
+    "kerry",
+    "kim",
+    "laurence",
+    "laverne",
+    "leslie",
+    "luca",
+    "marion",
+    "maxime",
+    "michele",
+    "mika",
+    "morgan",
+    "nicola",
+    "pat",
+    "robin",
+    "rosario",
+    "sam",
+    "sasha",
+    "sascha",
+    "simone",
+    "taylor",
+    "toni",
+    "trinidad",
 ];
 
 /// Given names of women and men, with each initial that surrogates may have.
@@ -189,8 +233,9 @@ const REACH: usize = 120;
 
 /// Reads what stands around every name of a person.
 pub(super) fn read(text: &str, spans: &[Span]) -> Vec<Said> {
-    let people: Vec<usize> =
-        (0..spans.len()).filter(|at| spans[*at].label == Label::PERSON && text.get(spans[*at].start..spans[*at].end).is_some()).collect();
+    let people: Vec<usize> = (0..spans.len())
+        .filter(|at| spans[*at].label == Label::PERSON && text.get(spans[*at].start..spans[*at].end).is_some())
+        .collect();
     let mut said = Vec::with_capacity(people.len());
     for (n, at) in people.iter().enumerate() {
         let span = &spans[*at];
@@ -264,9 +309,8 @@ fn around(at: usize, value: &str, own: Vec<String>, before: &str, after: &str) -
             || names::name_filler(word) == Some(Filler::Honorific)
             || matches!(word, "dra" | "med" | "h" | "c" | "ra" | "dipl" | "ing")
     };
-    let gap_to_name = before.rfind(char::is_alphanumeric).map_or(before, |n| {
-        before[n..].trim_start_matches(char::is_alphanumeric)
-    });
+    let gap_to_name =
+        before.rfind(char::is_alphanumeric).map_or(before, |n| before[n..].trim_start_matches(char::is_alphanumeric));
     // Titles before the name, the nearest first, and those within it.
     let tight = |gap: &str| gap.chars().all(|c| c == ' ' || c == '.' || c == '\u{a0}') && gap.len() < 4;
     let mut titles: Vec<String> = Vec::new();
@@ -301,7 +345,9 @@ fn around(at: usize, value: &str, own: Vec<String>, before: &str, after: &str) -
             }
             break;
         }
-        if gap.trim() == "(" && let Some(gender) = pronoun(word) {
+        if gap.trim() == "("
+            && let Some(gender) = pronoun(word)
+        {
             hint = hint.told(gender, 6);
             hint.given += 3;
             break;
@@ -341,7 +387,8 @@ fn is_formal(after: &str, word: &str) -> bool {
 /// "Andrea Schulz is his wife", "Paul, mein Sohn,".
 fn said_to_be(after: &str, right: &[(String, &str)]) -> Option<Gender> {
     let is = right.first().is_some_and(|(word, gap)| {
-        gap.trim().is_empty() && matches!(word.as_str(), "is" | "was" | "ist" | "war" | "es" | "era" | "est" | "e" | "etait")
+        gap.trim().is_empty()
+            && matches!(word.as_str(), "is" | "was" | "ist" | "war" | "es" | "era" | "est" | "e" | "etait")
     });
     let comma = right.first().is_some_and(|(_, gap)| gap.trim() == ",");
     let from = usize::from(is);
@@ -351,8 +398,33 @@ fn said_to_be(after: &str, right: &[(String, &str)]) -> Option<Gender> {
     let (whose, kin_word) = (right.get(from)?, right.get(from + 1)?);
     let possessive = matches!(
         whose.0.as_str(),
-        "his" | "her" | "their" | "my" | "your" | "our" | "the" | "mein" | "meine" | "sein" | "seine" | "ihr" | "ihre"
-            | "unser" | "unsere" | "mi" | "su" | "la" | "el" | "sa" | "son" | "ma" | "mon" | "sua" | "suo" | "mia" | "mio"
+        "his"
+            | "her"
+            | "their"
+            | "my"
+            | "your"
+            | "our"
+            | "the"
+            | "mein"
+            | "meine"
+            | "sein"
+            | "seine"
+            | "ihr"
+            | "ihre"
+            | "unser"
+            | "unsere"
+            | "mi"
+            | "su"
+            | "la"
+            | "el"
+            | "sa"
+            | "son"
+            | "ma"
+            | "mon"
+            | "sua"
+            | "suo"
+            | "mia"
+            | "mio"
     );
     let gender = kin(&kin_word.0).flatten().filter(|_| possessive)?;
     // "John, his wife Ana" and "John, his wife and" speak of somebody else.

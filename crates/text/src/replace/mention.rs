@@ -118,7 +118,14 @@ mod tests {
     fn names_join_where_they_fit_one_person_only() {
         let mut mentions = Mentions::default();
         let (woman, man) = (Some(Gender::Female), Some(Gender::Male));
-        let all = [("ana ruiz lopez", woman), ("ana ruiz", woman), ("tom ruiz", man), ("kim", None), ("novak", woman), ("novak", man)];
+        let all = [
+            ("ana ruiz lopez", woman),
+            ("ana ruiz", woman),
+            ("tom ruiz", man),
+            ("kim", None),
+            ("novak", woman),
+            ("novak", man),
+        ];
         for (name, gender) in all {
             mentions.add(1, &mention(name, gender));
         }

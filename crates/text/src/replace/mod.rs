@@ -38,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::detect::names::{self, Gender};
 use crate::detect::{Label, Span, is_valid};
 use dates::Outcome;
 use draw::{Ring, Table};
@@ -247,7 +248,7 @@ impl Replacer {
         &self,
         originals: &Originals,
         context: &ReplaceContext<'_>,
-        title: Option<crate::detect::names::Gender>,
+        title: Option<Gender>,
         words: &[String],
     ) -> Mention {
         let print = |word: &str| draw::fingerprint(&self.key, word);
@@ -256,7 +257,8 @@ impl Replacer {
             let first: String = word.chars().take(1).collect();
             let long = word.chars().count() > 1;
             // The genitive of German and the plural of a family: "Annas Bruder".
-            let stem = word.strip_suffix('s').map(|stem| print(stem.trim_end_matches('\''))).filter(|stem| known(*stem));
+            let stem =
+                word.strip_suffix('s').map(|stem| print(stem.trim_end_matches('\''))).filter(|stem| known(*stem));
             (long.then(|| stem.unwrap_or_else(|| print(word))), print(&first))
         };
         Mention::new(words.iter().map(one).collect(), gender::of_bearer(title, words))
@@ -310,7 +312,7 @@ impl Replacer {
             let rule = self.policy.rule(span.label);
             let ring = self.ring(scope_of(rule.scope.unwrap_or(self.policy.scope()), context));
             let person = people.get(&span.start).filter(|_| span.label == Label::PERSON);
-            let around = Around { context, before: &text[..span.start], person, day_first };
+            let around = Around { context, before: &text[..span.start], after: &text[span.end..], person, day_first };
             let counts = match self.stand_in(&ring, rule, &around, span, value) {
                 Some(new) => {
                     replaced.text.push_str(&new);
@@ -364,14 +366,7 @@ impl Replacer {
     }
 
     /// What takes the place of a value; `None` where it stays.
-    fn stand_in(
-        &self,
-        ring: &Ring<'_>,
-        rule: &Rule,
-        around: &Around<'_>,
-        span: &Span,
-        value: &str,
-    ) -> Option<String> {
+    fn stand_in(&self, ring: &Ring<'_>, rule: &Rule, around: &Around<'_>, span: &Span, value: &str) -> Option<String> {
         let label = span.label;
         let context = around.context;
         let day_first = rule.day_first.unwrap_or(around.day_first);
@@ -406,6 +401,10 @@ impl Replacer {
             }
         };
         match outcome {
+            // "a 90-plus-year-old" reads better than "a 90+-year-old".
+            Outcome::New(new) if label.0 == "AGE" && new.ends_with('+') && around.after.starts_with('-') => {
+                Some(new.replace('+', "-plus"))
+            }
             Outcome::New(new) => Some(new),
             Outcome::Kept => None,
             Outcome::Unreadable => Some(redacted()),
@@ -437,6 +436,7 @@ impl Replacer {
 struct Around<'a> {
     context: &'a ReplaceContext<'a>,
     before: &'a str,
+    after: &'a str,
     /// Whose name it is.
     person: Option<&'a String>,
     day_first: bool,
@@ -446,6 +446,12 @@ struct Around<'a> {
 fn scopes<'a>(context: &ReplaceContext<'a>) -> impl Iterator<Item = (&'static str, &'a str)> {
     let subject = context.subject.map(|subject| ("subject", subject));
     std::iter::once(("document", context.document)).chain(subject)
+}
+
+/// Whether a text is made of titles alone: `Herr`, `Prof. Dr.`
+pub(crate) fn is_title(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.all(|word| names::HONORIFICS.contains(&draw::folded(word).as_str()))
 }
 
 /// Words of the names of persons among the spans, in canonical form and longer than an initial.
@@ -513,7 +519,12 @@ mod tests {
         let span = [Span::new(0, ip.len(), Label::IP_ADDRESS, 1.0)];
         let first = replacer.replace(&ReplaceContext::default(), ip, &span).text;
         let mut originals = Originals::default();
-        replacer.remember(&mut originals, &ReplaceContext::default(), &first, &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)]);
+        replacer.remember(
+            &mut originals,
+            &ReplaceContext::default(),
+            &first,
+            &[Span::new(0, first.len(), Label::IP_ADDRESS, 1.0)],
+        );
         let second = replacer.with_originals(originals).replace(&ReplaceContext::default(), ip, &span).text;
         assert_ne!(first, second);
     }

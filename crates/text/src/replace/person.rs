@@ -57,7 +57,8 @@ fn runs(value: &str) -> Vec<Run<'_>> {
         !filler
     };
     let runs = runs.into_iter().enumerate();
-    runs.map(|(at, (run, is_word))| if is_word && bears(at, run) { Run::Bearer(run) } else { Run::Other(run) }).collect()
+    runs.map(|(at, (run, is_word))| if is_word && bears(at, run) { Run::Bearer(run) } else { Run::Other(run) })
+        .collect()
 }
 
 /// The parts of a name or of a local part that carry it, in canonical form: what no surrogate may repeat.
