@@ -322,7 +322,7 @@ mod tests {
         }
         evidence.privacy.person = None;
         let (tiles, below) = said(&evidence);
-        assert!(!tiles.contains("person") && below.contains("The records do not say whose they are"));
+        assert!(!tiles.contains("person with most") && below.contains("The records do not say whose they are"));
     }
 
     #[test]

@@ -310,7 +310,7 @@ pub(super) fn repeat(evidence: &Evidence) -> String {
         };
         html += &format!(
             "<h3>The whole run again</h3>{}<p>Files stand here by their names alone: add their paths. If the first run \
-             was given <code class=\"flag\">--columns</code> or <code class=\"flag\">--length</code>, give them again; \
+             was given <code class=\"flag\">--columns</code>, <code class=\"flag\">--length</code> or <code class=\"flag\">--dataset</code>, give them again; \
              the evidence does not hold them. Noise and batches come from fresh randomness that nobody keeps, so weights, digest and loss will differ; epsilon will not. \
              A second run on the same data spends as much privacy again.</p>",
             command(&whole_run(evidence)),

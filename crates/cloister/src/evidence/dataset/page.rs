@@ -211,7 +211,7 @@ fn personal(quality: &QualityFacts) -> String {
         }
     };
     let about = format!(
-        "<p>Counted before protection, in records and in rejected duplicates of them. The detectors miss some of what they look \
+        "<p>Counted before protection, in all records that were read, rejected ones too. The detectors miss some of what they look \
          for: {}. {}</p><p class=\"fine\">{}</p>",
         detectors::UNSEEN_NAMES,
         escape(&on(&quality.measured_on)),
