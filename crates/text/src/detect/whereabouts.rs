@@ -93,7 +93,7 @@ pub(crate) fn find(view: &View<'_>, names: &Names, spans: &mut Vec<Span>) {
     for (index, token) in view.tokens.iter().enumerate().skip(2) {
         let before = &view.tokens[index - 1];
         let short = before.form == Form::Lower && before.end - before.start < 8;
-        if !(short && is_capital(token)) || !leads_to_place(view, index) {
+        if !(short && is_capital(token) && leads_to_place(view, index)) {
             continue;
         }
         if let Some(end) = run(view, names, index) {

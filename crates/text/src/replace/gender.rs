@@ -332,7 +332,6 @@ fn around(at: usize, value: &str, own: Vec<String>, before: &str, after: &str) -
         if titles.iter().any(|word| WITH_GIVEN.contains(&word.as_str())) { hint.given += 3 } else { hint.surname += 3 }
     }
     // The nearest kin word, past nothing but words that link the two: "his wife, Ana", "su hija de 7 años, Nerea".
-    let mut gap = gap;
     for (word, gap_before) in left[..seen].iter().rev().take(8) {
         if gap.contains(['\n', ';', '!', '?', '"']) || gap.contains(". ") {
             break;

@@ -10,7 +10,7 @@ use super::model::Model;
 use super::{Kind, hints_of};
 use crate::detect::names::Names;
 use crate::detect::{Announced, announced};
-use crate::detect::{Form, Label, Span, Token, View, person, whereabouts};
+use crate::detect::{Form, Label, Span, Token, View, person, plain, whereabouts};
 
 /// A name of this probability is sought in the whole document.
 const SOUGHT: f32 = 0.8;
@@ -57,6 +57,9 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
         people.extend(more.into_iter().filter(|span| !tagged.touches(span.start, span.end)));
     }
     person::complete(views, names, &mut found);
+    for (view, spans) in views.iter().zip(&mut found) {
+        spans.retain_mut(|span| without_address(view, span));
+    }
     sought.retain(|text, (_, alone)| *alone && text.len() > 2);
     if !sought.is_empty() {
         for (view, spans) in views.iter().zip(&mut found) {
@@ -71,6 +74,89 @@ const LIKELY_RULE: f32 = 0.5;
 
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
+
+/// Forms of address, pronouns and closings of letters, which capitals make look like names, in German (where every noun has
+/// a capital), Spanish and French; lower case, without diacritics. Nobody is called so.
+const ADDRESS: &[&str] = &[
+    "sie",
+    "ihnen",
+    "ihr",
+    "ihre",
+    "ihrem",
+    "ihren",
+    "ihrer",
+    "herr",
+    "herrn",
+    "herren",
+    "frau",
+    "damen",
+    "lieber",
+    "liebe",
+    "liebes",
+    "sehr",
+    "geehrte",
+    "geehrter",
+    "geehrten",
+    "bitte",
+    "gruss",
+    "grusse",
+    "grussen",
+    "unterlagen",
+    "kundigung",
+    "abmahnung",
+    "betreff",
+    "anlage",
+    "anlagen",
+    "hallo",
+    "danke",
+    "usted",
+    "ustedes",
+    "atentamente",
+    "cordialmente",
+    "estimado",
+    "estimada",
+    "estimados",
+    "querido",
+    "querida",
+    "queridos",
+    "senor",
+    "senora",
+    "senores",
+    "hola",
+    "gracias",
+    "saludos",
+    "elle",
+    "vous",
+    "nous",
+    "mesdames",
+    "messieurs",
+    "bonjour",
+    "merci",
+    "cordialement",
+    "objet",
+    "mari",
+];
+
+/// Takes such words off both ends of a name; whether anything is left.
+fn without_address(view: &View<'_>, span: &mut Span) -> bool {
+    let tokens = &view.tokens;
+    let first = tokens.partition_point(|token| token.start < span.start);
+    let count = tokens[first..].iter().take_while(|token| token.end <= span.end).count();
+    let mut own = &tokens[first..first + count];
+    let nobody = |token: &Token| ADDRESS.contains(&plain(&view.text[token.start..token.end]).as_str());
+    if !own.iter().any(nobody) {
+        return true;
+    }
+    while let Some((_, rest)) = own.split_last().filter(|(last, _)| nobody(last)) {
+        own = rest;
+    }
+    while let Some((_, rest)) = own.split_first().filter(|(head, _)| nobody(head)) {
+        own = rest;
+    }
+    let (Some(head), Some(last)) = (own.first(), own.last()) else { return false };
+    (span.start, span.end) = (head.start, last.end);
+    true
+}
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
 fn is_written_by_us(view: &View<'_>, start: usize, end: usize) -> bool {
