@@ -1,11 +1,11 @@
 //! Scans and protects whole data sets.
 //!
-//! Invariants: reports hold counts and labels, never content. What is replaced in a text depends on the text alone, not on
+//! Invariants: reports hold counts and labels, never content. What is replaced in a text depends on the text, hardly on
 //! profile or key: every record is searched, then searched again with what was found hidden behind labels and behind
 //! surrogates under a fixed key, until neither shows more. A first pass over the data learns from that which values no
-//! surrogate may take; a second one replaces. Where the searches ended, what a scan of the output would show more is owed to the
-//! invented words beside it, and stays. Where they did not, the output is scanned, and what is found is replaced and counted,
-//! up to three rounds; what is still found then is residual. Every span that was found is counted once, as replaced or kept.
+//! surrogate may take; a second one replaces. The output is scanned all the same: what the words of its own profile and key
+//! bring to light is replaced too, up to three rounds, and what is still found then is residual. Every span that was found is
+//! counted once, as replaced or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,7 +74,7 @@ pub struct ProtectReport {
     pub replaced: BTreeMap<Label, usize>,
     /// Those that the policy keeps, by label.
     pub kept: BTreeMap<Label, usize>,
-    /// What is still found outside our replacements where the searches of a record did not end, and in names of members.
+    /// What the last scan of the output still finds outside our replacements, and in names of members.
     pub residual: BTreeMap<Label, usize>,
     /// Different names of members (keys of JSON objects) that hold personal data: they are kept as they are.
     pub personal_names: usize,
@@ -139,7 +139,7 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     for record in &dataset.records {
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
         let context = ReplaceContext { document: &record.id, subject: record.subject.as_deref() };
-        let Searched { spans, later, settled } = search(&texts, detector, &neutral);
+        let (spans, later) = search(&texts, detector, &neutral);
         count(&mut report.found, spans.iter().flatten());
         count(&mut report.found_later, later.iter().flatten());
         let spans: Vec<Vec<Span>> = spans.into_iter().zip(later).map(merged).collect();
@@ -152,12 +152,12 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
             && (replacer.policy().replaces_identifiers()
                 || !detector.detect(&record.id).is_empty()
                 || holds_name(&record.id, &names));
-        places.push((spans, settled, new_id));
+        places.push((spans, new_id));
     }
     report.date_orders = originals.date_orders();
     let replacer = replacer.with_originals(originals);
-    for (record, (spans, settled, new_id)) in dataset.records.iter_mut().zip(places) {
-        let changed = protect_record(record, spans, settled, detector, &replacer, &mut report);
+    for (record, (spans, new_id)) in dataset.records.iter_mut().zip(places) {
+        let changed = protect_record(record, spans, detector, &replacer, &mut report);
         report.records_changed += usize::from(changed);
         if new_id {
             record.set_id(replacer.record_pseudonym(&record.id));
@@ -170,23 +170,15 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report
 }
 
-/// What was found in the texts of a record.
-struct Searched {
-    spans: Vec<Vec<Span>>,
-    /// What later searches found beside it.
-    later: Vec<Vec<Span>>,
-    /// Whether the last searches showed nothing more.
-    settled: bool,
-}
-
-fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> Searched {
+/// What is found in the texts of a record, and what later searches find beside it.
+fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> (Vec<Vec<Span>>, Vec<Vec<Span>>) {
     let spans = detector.detect_document(texts);
     let mut later = vec![Vec::new(); spans.len()];
     let mut quiet = 0;
     for round in 0..SEARCHES {
         let all: Vec<Vec<Span>> = spans.iter().cloned().zip(later.iter().cloned()).map(merged).collect();
         if quiet == 2 || all.iter().all(Vec::is_empty) {
-            return Searched { spans, later, settled: true };
+            break;
         }
         let hide = |(text, spans): (&&str, &Vec<Span>)| match round % 2 {
             0 => hide(text, spans),
@@ -208,7 +200,7 @@ fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> Searched {
             }
         }
     }
-    Searched { spans, later, settled: quiet == 2 }
+    (spans, later)
 }
 
 /// The text with each span as `<LABEL>`, and where they stand in it.
@@ -265,7 +257,6 @@ pub fn spans_in_names(dataset: &Dataset, detector: &Detector) -> Vec<Vec<Span>> 
 fn protect_record(
     record: &mut Record,
     mut found: Vec<Vec<Span>>,
-    settled: bool,
     detector: &Detector,
     replacer: &Replacer,
     report: &mut ProtectReport,
@@ -291,9 +282,6 @@ fn protect_record(
             field += 1;
             replaced.text
         });
-        if settled {
-            return changed;
-        }
         let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
         found = detector.detect_document(&texts);
         for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
