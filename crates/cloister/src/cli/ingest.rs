@@ -32,8 +32,11 @@ use crate::progress::Unit;
 use flags::{Declarations, RiskArgs};
 
 const ALGORITHM: &str = "RFC 6962 (SHA-256) over HMAC-SHA256 of each record of records.jsonl";
+/// Files of a dataset's folder that other verbs read.
+pub(super) const RECORDS: &str = "records.jsonl";
+pub(super) const EVIDENCE: &str = "dataset.json";
 pub(super) const KEY: &str = "private/commitment.key";
-const OUTPUTS: [&str; 5] = ["records.jsonl", "decisions.jsonl", "dataset.json", "quality.html", KEY];
+const OUTPUTS: [&str; 5] = [RECORDS, "decisions.jsonl", EVIDENCE, "quality.html", KEY];
 
 /// Arguments of `ingest`.
 #[derive(clap::Args)]
@@ -97,7 +100,7 @@ impl Args {
     /// Proofs of membership: one JSON line for each record on stdout, or all in the document.
     fn prove(&self, console: &Console, dataset: &Path) -> anyhow::Result<Exit> {
         self.one_stdin()?;
-        let path = dataset.join("dataset.json");
+        let path = dataset.join(EVIDENCE);
         let evidence = fs::read(&path).map_err(crate::Error::read(&path))?;
         let Ok(facts) = serde_json::from_slice::<DatasetFacts>(&evidence) else {
             let message = format!("`{}` is not the evidence of a dataset", path.display());
@@ -105,7 +108,7 @@ impl Args {
         };
         let key = read_key(&self.key.clone().unwrap_or_else(|| dataset.join(KEY)))?;
         let columns = input::columns(self.columns.clone())?;
-        let tree = Tree::of(&dataset.join("records.jsonl"), &columns, &key, &facts.content.root)?;
+        let tree = Tree::of(&dataset.join(RECORDS), &columns, &key, &facts.content.root)?;
         let (mut proofs, mut absent) = (Vec::new(), 0);
         for path in &self.files {
             let input = Input::open(path)?;
@@ -240,9 +243,9 @@ impl Files {
         create_folder(out)?;
         let file = |name: &str| WholeFile::create(&out.join(name), keep);
         Ok(Self {
-            records: file("records.jsonl")?,
+            records: file(RECORDS)?,
             decisions: file("decisions.jsonl")?,
-            dataset: file("dataset.json")?,
+            dataset: file(EVIDENCE)?,
             page: file("quality.html")?,
             quarantine: args.quarantine.as_ref().map(|path| WholeFile::create(path, keep)).transpose()?,
         })

@@ -9,14 +9,10 @@ use std::time::SystemTime;
 
 use super::console::Console;
 use super::hint::Usage;
-use super::ingest::KEY;
+use super::ingest::{EVIDENCE, KEY, RECORDS};
 use crate::evidence::dataset::{DATASET_SCHEMA, DatasetFacts, FieldFacts};
 use crate::evidence::{DatasetOf, not_recorded};
 use crate::ingest::{Date, Error, RootOfLines, read_key};
-
-/// The name of records that `ingest` wrote.
-const RECORDS: &str = "records.jsonl";
-const EVIDENCE: &str = "dataset.json";
 
 /// Flags of `run` and `train` on the dataset.
 #[derive(clap::Args)]

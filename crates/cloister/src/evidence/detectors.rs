@@ -185,7 +185,7 @@ mod tests {
     fn the_share_of_names_does_not_stand_alone() {
         let page = detectors();
         let row = page.split("</tr>").find(|row| row.contains(">PERSON</code>")).unwrap();
-        assert!(row.contains("%<br/>") && row.contains(UNSEEN_NAMES), "{row}");
+        assert!(row.contains("99.9\u{a0}%<br/>") && row.contains(UNSEEN_NAMES), "{row}");
     }
 
     #[test]

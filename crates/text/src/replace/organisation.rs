@@ -69,9 +69,10 @@ fn one(ring: &Ring<'_>, word: &str) -> String {
     let canonical = folded(word);
     let letters = word.chars().filter(|c| c.is_alphabetic()).count();
     if letters == 0 || (letters <= 5 && word.chars().all(|c| c.is_uppercase() || c.is_numeric())) {
-        // An abbreviation, or a number.
-        let new = (0..20).map(|n| super::draw::same_form(&mut ring.draw(&["organisation", &canonical], n), word));
-        return new.into_iter().find(|new| folded(new) != canonical).unwrap_or_default();
+        // An abbreviation, or a number. Where the data has every one of its form, a made-up word takes its place.
+        let mut new = (0..200).map(|n| super::draw::same_form(&mut ring.draw(&["organisation", &canonical], n), word));
+        let free = |new: &String| folded(new) != canonical && !ring.is_original(&folded(new));
+        return new.find(free).unwrap_or_else(|| made_up(ring, &["organisation", &canonical], &canonical));
     }
     let known = names::shared().look_up(&canonical);
     if known.is_name() && !known.common && !known.ordinary {
