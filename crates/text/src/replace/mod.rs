@@ -28,6 +28,7 @@ mod profile;
 mod reading;
 mod seal;
 mod surrogate;
+mod wrapped;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,10 +36,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use crate::detect::nested::BASE64;
 use crate::detect::{Label, Span, is_valid};
 use dates::Outcome;
 use draw::{Ring, Table};
 use surrogate::canonical;
+use wrapped::{Written, run};
 
 pub(crate) use policy::Rule;
 pub use policy::{Action, Policy};
@@ -204,7 +207,8 @@ impl Replacer {
         }
         let mut insert = |value: &str| originals.values.insert(draw::fingerprint(&self.key, value));
         for span in spans {
-            let value = &text[span.start..span.end];
+            let written = Written::read(span, &text[span.start..span.end]);
+            let value = written.value();
             insert(&canonical(span.label, value));
             match span.label.0 {
                 "PERSON" | "EMAIL_ADDRESS" | "USERNAME" => {
@@ -313,7 +317,10 @@ impl Replacer {
     ) -> Option<String> {
         let label = span.label;
         let redacted = || format!("<{label}>");
-        let tagged = |digits| format!("{label}_{}", draw::hex(&ring.tag(&[label.0, &canonical(label, value)]), digits));
+        let written = Written::read(span, value);
+        let plain = written.value();
+        let tagged = |digits| format!("{label}_{}", number(ring, label, plain, digits));
+        let is_run = span.kind == Some(BASE64);
         let outcome = match (rule.action, label.0) {
             (Action::Keep, _) => return None,
             (Action::Redact, _) => Outcome::New(redacted()),
@@ -323,24 +330,27 @@ impl Replacer {
             (Action::Hash, _) => Outcome::New(tagged(8)),
             (Action::Pseudonym, _) => Outcome::New(tagged(16)),
             (Action::Encrypt, _) => Outcome::New(self.sealer.token(ring.scope(), label.0, value)),
-            (Action::Fpe, _) => self.encrypted_in_form(ring, label, value),
-            (Action::Generalise, "DATE_TIME") => dates::year(value, rule, self.day_first(rule)),
-            (Action::Generalise, "AGE") => ages::coarse(rule, value),
-            (Action::Generalise, _) => geography::coarse(span, rule, value),
+            (Action::Generalise, _) if is_run => Outcome::Unreadable,
+            (Action::Surrogate | Action::Shift | Action::Fpe, _) if is_run => return Some(run(ring, value)),
+            (Action::Fpe, _) => self.encrypted_in_form(ring, label, plain),
+            (Action::Generalise, "DATE_TIME") => dates::year(plain, rule, self.day_first(rule)),
+            (Action::Generalise, "AGE") => ages::coarse(rule, plain),
+            (Action::Generalise, _) => geography::coarse(span, rule, plain),
             (Action::Shift | Action::Surrogate, "DATE_TIME") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                dates::shift(value, rule, self.day_first(rule), dates::offset(&ring, rule))
+                dates::shift(plain, rule, self.day_first(rule), dates::offset(&ring, rule))
             }
             (Action::Shift | Action::Surrogate, "AGE") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                ages::surrogate(&ring, rule, value)
+                ages::surrogate(&ring, rule, plain)
             }
             (Action::Shift | Action::Surrogate, _) => {
-                surrogate::surrogate(ring, span, value).map_or(Outcome::Unreadable, Outcome::New)
+                surrogate::surrogate(ring, span, plain).map_or(Outcome::Unreadable, Outcome::New)
             }
         };
         match outcome {
-            Outcome::New(new) => Some(new),
+            Outcome::New(new) if matches!(rule.action, Action::Mask | Action::Encrypt) => Some(new),
+            Outcome::New(new) => Some(written.write(new)),
             Outcome::Kept => None,
             Outcome::Unreadable => Some(redacted()),
         }
@@ -358,6 +368,18 @@ impl Replacer {
     fn day_first(&self, rule: &Rule) -> bool {
         rule.day_first.unwrap_or(self.originals.day_first > self.originals.month_first)
     }
+}
+
+/// Hexadecimal digits that name an entity, drawn again where six decimal ones follow each other: those could be taken for
+/// somebody's number.
+fn number(ring: &Ring<'_>, label: Label, value: &str, digits: usize) -> String {
+    const LONGEST: usize = 5;
+    const DRAWS: u32 = 64;
+    let canonical = canonical(label, value);
+    let is_name = |hex: &String| hex.split(|c: char| !c.is_ascii_digit()).all(|run| run.len() <= LONGEST);
+    let first = draw::hex(&ring.tag(&[label.0, &canonical]), digits);
+    let again = |attempt: u32| draw::hex(&ring.tag(&[label.0, &canonical, &attempt.to_string()]), digits);
+    std::iter::once(first.clone()).chain((1..DRAWS).map(again)).find(is_name).unwrap_or(first)
 }
 
 /// Within what an entity keeps its surrogate.
