@@ -17,8 +17,8 @@ use super::hint::Usage;
 use super::input;
 use super::words::counted;
 use crate::files::{digest_file, hex, human_bytes};
+use crate::keys;
 use crate::progress::{self, Progress};
-use crate::protect::random_key;
 use crate::pull::{Base as Found, Home, verify};
 use crate::train::corpus::{Grouping, Units, shared_records};
 use crate::train::cost::Cost;
@@ -260,7 +260,7 @@ impl Draft {
     pub(super) fn of(console: &Console, flags: &Flags, data: &Path) -> anyhow::Result<(Self, Dataset)> {
         let settings = &flags.settings;
         let columns = input::columns(settings.columns.clone())?;
-        let commitment_key = random_key()?;
+        let commitment_key = keys::fresh()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(&commitment_key)?;
         let dataset = input::read_seen(console, data, &columns, |bytes| commitment.update(bytes))?;
         console.say(format_args!("data {}, shape {}", counted(dataset.records.len(), "record"), dataset.shape));

@@ -10,7 +10,6 @@
 
 mod date;
 mod error;
-mod key;
 mod prove;
 mod provenance;
 mod source;
@@ -18,7 +17,6 @@ mod stage;
 
 pub use date::{Date, Retention};
 pub use error::Error;
-pub use key::{fresh_key, read_key, write_key};
 pub use prove::{Membership, Proof, Tree};
 pub use provenance::{Declared, DeclaredField, Field, Provenance};
 pub use source::{Input, Unreadable};
