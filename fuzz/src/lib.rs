@@ -45,7 +45,7 @@ pub fn check_spans(text: &str, spans: &[Span]) {
 
 /// Replaces what is found in `text`; the first byte of `choice` chooses the profile and the scope.
 pub fn replace(text: &str, choice: u8) {
-    let profiles = [Profile::Surrogate, Profile::Redact, Profile::Mask, Profile::Hash];
+    let profiles = Profile::ALL;
     let scopes = [Scope::Document, Scope::Subject, Scope::Dataset];
     let profile = profiles[usize::from(choice) % profiles.len()];
     let scope = scopes[usize::from(choice) / profiles.len() % scopes.len()];

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod files;
 pub mod ingest;
 pub mod interrupt;
+pub mod keys;
 pub mod parallel;
 pub mod progress;
 pub mod protect;

@@ -8,9 +8,11 @@ use super::config::whole;
 use super::console::Console;
 use super::hint::Usage;
 use super::training::{targets, use_threads};
+use super::words::counted;
+use crate::bench::ingest::IngestBenchError;
 use crate::bench::scan::BenchError;
 use crate::bench::train::{Setting, run};
-use crate::bench::{accountant, scan};
+use crate::bench::{accountant, ingest, scan};
 use crate::budget::number;
 use crate::files::human_bytes;
 use crate::train::USUAL_TOKENS;
@@ -31,6 +33,8 @@ enum Engine {
     Accountant(AccountantArgs),
     /// Search of mixed English with personal data planted in it, in MB/s
     Scan(ScanArgs),
+    /// Near duplicates planted in generated records: how many are found, how many others, and in what time
+    Ingest(IngestArgs),
 }
 
 #[derive(clap::Args)]
@@ -81,12 +85,26 @@ struct ScanArgs {
     threads: Option<usize>,
 }
 
+#[derive(clap::Args)]
+struct IngestArgs {
+    /// Records that are generated and looked at
+    #[arg(long, default_value = "100000", value_name = "N", value_parser = whole)]
+    records: usize,
+    /// Near duplicates among them, at most an eighth; without it, 6 %
+    #[arg(long, value_name = "N", value_parser = whole)]
+    planted: Option<usize>,
+    /// Threads; without it, all processors
+    #[arg(long, value_name = "K", value_parser = whole)]
+    threads: Option<usize>,
+}
+
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
         match self.engine {
             Engine::Train(args) => args.run(console),
             Engine::Accountant(args) => args.run(console),
             Engine::Scan(args) => args.run(console),
+            Engine::Ingest(args) => args.run(console),
         }
     }
 }
@@ -217,6 +235,47 @@ impl ScanArgs {
             ("records", json!(outcome.records)),
             ("planted", json!(outcome.planted)),
             ("scans", json!(scans)),
+            ("peak_rss_bytes", json!(system::peak_rss_bytes())),
+        ] {
+            fields.insert(name.into(), value);
+        }
+        console.document("passed", fields)?;
+        Ok(Exit::Passed)
+    }
+}
+
+impl IngestArgs {
+    fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        interrupt::watch();
+        let planted = self.planted.unwrap_or(self.records * 6 / 100);
+        let threads = self.threads.unwrap_or_else(parallel::cores);
+        let outcome = ingest::run(self.records, planted, threads).map_err(|error| match error {
+            // So that the exit code is that of Ctrl-C.
+            IngestBenchError::Stopped(error) => anyhow::Error::new(error),
+            error => error.into(),
+        })?;
+        console.say(format_args!(
+            "{} records in {:.1} s on {}: {:.2} % of {} planted near duplicates found, {:.2} % of {} reported pairs wrong",
+            outcome.records,
+            outcome.seconds,
+            counted(outcome.threads, "thread"),
+            100.0 * outcome.found(),
+            outcome.planted,
+            100.0 * outcome.wrong(),
+            outcome.reported
+        ));
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("engine", json!("ingest")),
+            ("records", json!(outcome.records)),
+            ("bytes", json!(outcome.bytes)),
+            ("planted", json!(outcome.planted)),
+            ("threads", json!(outcome.threads)),
+            ("seconds", json!(outcome.seconds)),
+            ("records_per_second", json!(outcome.records as f64 / outcome.seconds.max(1e-9))),
+            ("reported", json!(outcome.reported)),
+            ("found", json!(outcome.found())),
+            ("false", json!(outcome.wrong())),
             ("peak_rss_bytes", json!(system::peak_rss_bytes())),
         ] {
             fields.insert(name.into(), value);

@@ -12,7 +12,7 @@
 use std::io;
 
 use super::Exit;
-use crate::{Error, budget, ingest, protect, pull, release, scan, train};
+use crate::{Error, budget, ingest, keys, protect, pull, release, scan, train};
 
 /// What the shell and the user get for an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn advise(error: &anyhow::Error) -> Advice {
             .or_else(|| cause.downcast_ref().map(text))
             .or_else(|| cause.downcast_ref().map(gold))
             .or_else(|| cause.downcast_ref().map(key))
+            .or_else(|| cause.downcast_ref().map(sealing))
             .or_else(|| cause.downcast_ref().map(question))
             .or_else(|| cause.downcast_ref().map(training))
             .or_else(|| cause.downcast_ref().map(releasing))
@@ -190,9 +191,17 @@ fn taking_in(error: &ingest::Error) -> Advice {
             let names: Vec<&str> = ingest::Field::ALL.iter().map(|field| field.name()).collect();
             advice(Exit::Usage, format!("the fields are {}", names.join(", ")))
         }
-        E::NotAKey { .. } => advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE"),
-        E::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
-        E::NoRandomness { .. } => bare(Exit::Failed),
+    }
+}
+
+fn key(error: &keys::Error) -> Advice {
+    match error {
+        keys::Error::File(inner) => file(inner),
+        keys::Error::NotAKey { .. } => {
+            advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE")
+        }
+        keys::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
+        keys::Error::NoRandomness { .. } => bare(Exit::Failed),
     }
 }
 
@@ -205,16 +214,11 @@ fn gold(error: &scan::GoldError) -> Advice {
     }
 }
 
-fn key(error: &protect::Error) -> Advice {
+fn sealing(error: &protect::Error) -> Advice {
     match error {
         protect::Error::File(inner) => file(inner),
-        protect::Error::NotAKey { .. } => {
-            advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE")
-        }
-        protect::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
         protect::Error::NoKey => advice(Exit::Broken, "give --key the key with which the file was protected"),
         protect::Error::Text(error) => text(error),
-        protect::Error::NoRandomness { .. } => bare(Exit::Failed),
     }
 }
 

@@ -24,11 +24,9 @@ use super::words::counted;
 use super::{Exit, input};
 use crate::evidence::dataset::{DatasetFacts, page};
 use crate::files::{Keep, WholeFile, create_folder, create_private_folder, hex};
-use crate::ingest::{
-    Date, Ingested, Input, Membership, Outputs, Request, Tree, fresh_key, ingest, read_key, write_key,
-};
-use crate::interrupt;
+use crate::ingest::{Date, Ingested, Input, Membership, Outputs, Request, Tree, ingest};
 use crate::progress::Unit;
+use crate::{interrupt, keys};
 use flags::{Declarations, RiskArgs};
 
 const ALGORITHM: &str = "RFC 6962 (SHA-256) over HMAC-SHA256 of each record of records.jsonl";
@@ -106,7 +104,7 @@ impl Args {
             let message = format!("`{}` is not the evidence of a dataset", path.display());
             return Err(Usage::new(message, "name the folder that `cloister ingest --out` wrote").into());
         };
-        let key = read_key(&self.key.clone().unwrap_or_else(|| dataset.join(KEY)))?;
+        let key = keys::read(&self.key.clone().unwrap_or_else(|| dataset.join(KEY)))?;
         let columns = input::columns(self.columns.clone())?;
         let tree = Tree::of(&dataset.join(RECORDS), &columns, &key, &facts.content.root)?;
         let (mut proofs, mut absent) = (Vec::new(), 0);
@@ -158,8 +156,8 @@ impl Args {
         self.one_stdin()?;
         self.inputs_stay(out)?;
         let key = match &self.key {
-            Some(path) => read_key(path)?,
-            None => fresh_key()?,
+            Some(path) => keys::read(path)?,
+            None => keys::fresh()?,
         };
         let mut files = Files::create(self, out)?;
         interrupt::watch();
@@ -259,7 +257,7 @@ impl Files {
         self.page.write_all(page(facts).as_bytes()).map_err(crate::Error::write(self.page.target()))?;
         if args.key.is_none() {
             create_private_folder(&out.join("private"))?;
-            write_key(&out.join(KEY), key)?;
+            keys::write(&out.join(KEY), key, Keep::PrivateReplacing)?;
         }
         for file in [Some(self.records), Some(self.decisions), self.quarantine, Some(self.page), Some(self.dataset)] {
             file.map(WholeFile::commit).transpose()?;

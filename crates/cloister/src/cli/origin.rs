@@ -12,7 +12,8 @@ use super::hint::Usage;
 use super::ingest::{EVIDENCE, KEY, RECORDS};
 use crate::evidence::dataset::{DATASET_SCHEMA, DatasetFacts, FieldFacts};
 use crate::evidence::{DatasetOf, not_recorded};
-use crate::ingest::{Date, Error, RootOfLines, read_key};
+use crate::ingest::{Date, Error, RootOfLines};
+use crate::keys;
 
 /// Flags of `run` and `train` on the dataset.
 #[derive(clap::Args)]
@@ -64,7 +65,7 @@ impl OriginArgs {
             return Ok(None);
         }
         may_be_used(&facts, &folder, Date::of(SystemTime::now()))?;
-        let root = RootOfLines::under(&read_key(&key)?);
+        let root = RootOfLines::under(&keys::read(&key)?);
         Ok(Some(Origin { facts, root, records: data.to_owned() }))
     }
 }

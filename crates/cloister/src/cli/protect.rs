@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use cloister_text::{Detector, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer};
+use cloister_text::{Detector, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer, SurrogateKey};
 use serde_json::{Map, Value, json};
 
 use super::config::{self, ColumnMap, Settings};
@@ -19,8 +19,8 @@ use super::words::counted;
 use super::{Exit, input};
 use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile};
-use crate::interrupt;
-use crate::protect::{self, fresh_key, read_key, restore, write_map, write_records, write_sealed};
+use crate::protect::{self, restore, write_map, write_records, write_sealed};
+use crate::{interrupt, keys};
 
 /// Arguments of `protect`.
 #[derive(clap::Args)]
@@ -89,11 +89,11 @@ impl Args {
         let mut out = self.create(&self.out)?;
         let mut map = self.map.as_deref().map(|path| self.create(path)).transpose()?;
         let key = match &self.key {
-            Some(path) => read_key(path)?,
-            None => fresh_key()?,
+            Some(path) => keys::read(path)?,
+            None => keys::fresh()?,
         };
         interrupt::watch();
-        let replacer = Replacer::by_policy(key, policy);
+        let replacer = Replacer::by_policy(SurrogateKey::from_bytes(key), policy);
         let replacer = if map.is_some() { replacer.with_map() } else { replacer };
         let restores = replacer.policy().restores();
         let mut source = Vec::new();
@@ -175,7 +175,7 @@ impl Args {
     fn undo(self, console: &Console) -> anyhow::Result<Exit> {
         let Some(key) = &self.key else { return Err(protect::Error::NoKey.into()) };
         let mut out = self.create(&self.out)?;
-        let sealer = Sealer::new(&read_key(key)?);
+        let sealer = Sealer::new(&SurrogateKey::from_bytes(keys::read(key)?));
         interrupt::watch();
         let source: Box<dyn BufRead> = match self.file == Path::new("-") {
             true => Box::new(std::io::stdin().lock()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloister_dp::{OptimizerConfig, PrivacyPlan, Unit};
-use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
+use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope, SurrogateKey};
 use serde_json::{Value, json};
 
 use super::Exit;
@@ -23,9 +23,8 @@ use crate::evidence::{
     PrivacyFacts, ProtectionFacts, SCHEMA, Tone, TrainingFacts, UtilityFacts, Verdict, report, screen, shell_word,
 };
 use crate::files::{Keep, WholeFile, create_private_folder};
-use crate::interrupt;
-use crate::protect::{fresh_key_file, key_of_text, read_key, write_key};
 use crate::train::{Outcome, Request, Team, assist, clear_place, remove_snapshot, snapshot_in, train};
+use crate::{interrupt, keys};
 
 /// How far one person keeps one surrogate.
 const SCOPE: Scope = Scope::Subject;
@@ -132,7 +131,7 @@ impl Args {
         let ready = open_base(console, &base, &self.flags.settings)?;
         interrupt::watch();
         let key = match self.flags.dry_run {
-            true => crate::protect::fresh_key()?,
+            true => SurrogateKey::from_bytes(keys::fresh()?),
             false => match layout.key(self.flags.resume, team) {
                 Ok(key) => key,
                 Err(error) => {
@@ -219,17 +218,17 @@ impl Args {
 impl Layout {
     /// The key of the surrogates, in a new file unless the run goes on; the lead's for every rank, or they would train on
     /// different texts.
-    fn key(&self, resume: bool, team: &Team) -> anyhow::Result<cloister_text::SurrogateKey> {
+    fn key(&self, resume: bool, team: &Team) -> anyhow::Result<SurrogateKey> {
         let path = self.surrogate_key();
         if !team.leads() {
-            let key = key_of_text(&team.share(Vec::new())?);
+            let key = keys::of_text(&team.share(Vec::new())?).map(SurrogateKey::from_bytes);
             return Ok(key.ok_or(crate::train::Error::Garbled)?);
         }
         create_private_folder(&self.out.join("private"))?;
         if !resume {
-            fresh_key_file(&path)?;
+            keys::write(&path, &keys::fresh()?, Keep::Private)?;
         }
-        let key = read_key(&path)?;
+        let key = SurrogateKey::from_bytes(keys::read(&path)?);
         team.share(std::fs::read(&path).map_err(crate::Error::read(&path))?)?;
         Ok(key)
     }
@@ -345,7 +344,7 @@ impl Facts<'_> {
             // of an attempt that got no further than this
             std::fs::remove_file(&path).map_err(crate::Error::write(&path))?;
         }
-        write_key(&path, &commitment.key)?;
+        keys::write(&path, &commitment.key, Keep::Private)?;
         let file = self.args.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(DataFacts {
             file,

@@ -20,8 +20,8 @@ use super::input;
 use super::origin::{OriginArgs, Provenance};
 use super::words::counted;
 use crate::files::{digest_file, hex, human_bytes};
+use crate::keys;
 use crate::progress::{self, Progress};
-use crate::protect::random_key;
 use crate::pull::{Base as Found, Home, verify};
 use crate::train::corpus::{Grouping, Units, shared_records};
 use crate::train::cost::{Cost, Work, estimate};
@@ -271,7 +271,7 @@ impl Draft {
         let settings = &flags.settings;
         config::tell_places(console);
         let columns = input::columns(settings.columns.clone())?;
-        let commitment_key = random_key()?;
+        let commitment_key = keys::fresh()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(&commitment_key)?;
         let mut origin = flags.origin.open(console, data)?;
         let dataset = input::read_seen(console, data, &columns, |bytes| {

@@ -4,6 +4,20 @@
 
 use super::words::{escape, powers};
 
+pub(super) const STYLE: &str = include_str!("report.css");
+
+/// A whole page of such patterns: complete in itself, and forbidden to load anything.
+pub(super) fn frame(title_html: &str, body_html: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         base-uri 'none'; form-action 'none'\"/>\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
+         <meta name=\"color-scheme\" content=\"light dark\"/><meta name=\"referrer\" content=\"no-referrer\"/>\
+         <title>{title_html}</title><style>\n{STYLE}</style></head>\n<body><main>\n{body_html}</main></body></html>\n"
+    )
+}
+
 /// One row of a table of facts: name, value (HTML), what it means.
 pub(super) struct Fact {
     name: &'static str,

@@ -4,42 +4,33 @@
 //! policy forbids them); every text from the facts is escaped; it is well-formed XML after the doctype.
 
 use super::facts::{Evidence, Gate};
-use super::html::{absent, checks, command, section};
+use super::html::{absent, checks, command, frame, section};
 use super::origin;
 use super::personal::{self, Totals, bounded, unit_words};
 use super::technical;
 use super::words::{NOT_MEASURED, bytes, change, count, counted, epsilon, escape, fixed, powers, scientific};
 
-const STYLE: &str = include_str!("report.css");
-
 /// The page, as UTF-8 text.
 pub fn report(evidence: &Evidence) -> String {
     let title = format!("{}: evidence of a run on {}", escape(&evidence.base.name), escape(evidence.data.name()));
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         base-uri 'none'; form-action 'none'\"/>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
-         <meta name=\"color-scheme\" content=\"light dark\"/><meta name=\"referrer\" content=\"no-referrer\"/>\
-         <title>{title}</title><style>\n{STYLE}</style></head>\n<body><main>\n"
-    );
-    page += &header(evidence);
-    page += &tiles(evidence);
-    page += READERS;
-    page += &verdict(evidence);
-    page += &personal::privacy(evidence);
-    page += &personal::not_covered(evidence);
-    page += &personal::entities(evidence);
-    page += &origin::section_of(&evidence.data);
-    page += &technical::utility(evidence);
-    page += &technical::plan(evidence);
-    page += &technical::training(evidence);
-    page += &technical::adapter(evidence);
-    page += &technical::digests(evidence);
-    page += &technical::repeat(evidence);
-    page += &technical::glossary();
-    page += &technical::footer(evidence);
-    page + "</main></body></html>\n"
+    let mut body = String::new();
+    body += &header(evidence);
+    body += &tiles(evidence);
+    body += READERS;
+    body += &verdict(evidence);
+    body += &personal::privacy(evidence);
+    body += &personal::not_covered(evidence);
+    body += &personal::entities(evidence);
+    body += &origin::section_of(&evidence.data);
+    body += &technical::utility(evidence);
+    body += &technical::plan(evidence);
+    body += &technical::training(evidence);
+    body += &technical::adapter(evidence);
+    body += &technical::digests(evidence);
+    body += &technical::repeat(evidence);
+    body += &technical::glossary();
+    body += &technical::footer(evidence);
+    frame(&title, &body)
 }
 
 const READERS: &str = "<nav aria-label=\"Contents\"><dl>\
@@ -180,6 +171,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::super::facts::PersonFacts;
+    use super::super::html::STYLE;
     use super::super::sample::{HOSTILE, extreme, hostile, of_dataset, private, refused, unmeasured, well_formed};
     use super::*;
 

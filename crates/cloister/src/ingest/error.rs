@@ -45,26 +45,6 @@ pub enum Error {
         /// What was declared.
         text: String,
     },
-    /// The file is no key.
-    #[error("`{}` is not a key", path.display())]
-    NotAKey {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Others than the owner can read the key.
-    #[error("`{}` can be read by others (mode {mode:03o})", path.display())]
-    OpenKey {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness for a key: {reason}")]
-    NoRandomness {
-        /// Why.
-        reason: String,
-    },
     /// An owner was named for a field that does not exist, or a field was required that does not.
     #[error("`{name}` is no field of a dataset")]
     UnknownField {

@@ -12,7 +12,6 @@
 mod basis;
 mod date;
 mod error;
-mod key;
 mod notice;
 mod prove;
 mod provenance;
@@ -21,7 +20,6 @@ mod stage;
 
 pub use date::{Date, Retention};
 pub use error::Error;
-pub use key::{fresh_key, read_key, write_key};
 pub use notice::{Notice, notices};
 pub use prove::{Membership, Proof, RootOfLines, Tree};
 pub use provenance::{Declared, DeclaredField, Field, KeptFrom, Provenance};

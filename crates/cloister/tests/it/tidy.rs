@@ -21,6 +21,10 @@ const SILENT_TYPES: &[&str] = &[
     "Example",
     "Replaced",
     "ReplaceContext",
+    "Features",
+    "Fingerprint",
+    "Subjects",
+    "RecordKey",
     "Originals",
     "SurrogateKey",
     "Sources",
@@ -157,7 +161,7 @@ fn what_holds_text_or_keys_cannot_be_printed() {
         }
     }
     assert_eq!(found, [""; 0]);
-    for expected in ["Record", "Dataset", "SurrogateKey"] {
+    for expected in ["Record", "Dataset", "SurrogateKey", "Features", "Fingerprint", "Subjects", "RecordKey"] {
         assert!(seen.contains(expected), "{expected} was renamed: name its successor here");
     }
 }

@@ -13,7 +13,9 @@ use super::view::{Context, View};
 use super::{Label, Span};
 
 /// Layers that are opened.
-const DEPTH: usize = 3;
+pub(crate) const DEPTH: usize = 3;
+/// The kind of a span that is a run of base64, whatever is inside.
+pub(crate) const BASE64: &str = "base64";
 /// The shortest run of base64 that is decoded: 16 characters hold 12 bytes, the least that an e-mail address needs.
 const SHORTEST: usize = 16;
 /// Bytes that are decoded of one run, at most; what follows is searched as another run.
@@ -46,7 +48,7 @@ fn layer(
         out.extend(inside(&piece.text).into_iter().filter_map(|span| piece.back(span)));
     });
     base64_runs(view.bytes, &mut |run, text| {
-        out.extend(labels(inside(text)).map(|span| Span { start: run.start, end: run.end, ..span }.of_kind("base64")));
+        out.extend(labels(inside(text)).map(|span| Span { start: run.start, end: run.end, ..span }.of_kind(BASE64)));
     });
 }
 

@@ -31,6 +31,7 @@ mod profile;
 mod reading;
 mod seal;
 mod surrogate;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,11 +40,13 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::detect::names::{self, Gender};
+use crate::detect::nested::BASE64;
 use crate::detect::{Label, Span, is_valid};
 use dates::Outcome;
 use draw::{Ring, Table};
 use mention::Mention;
 use surrogate::canonical;
+use wrapped::{Written, run};
 
 pub use originals::{DateOrders, Originals};
 pub(crate) use policy::Rule;
@@ -199,7 +202,8 @@ impl Replacer {
         }
         let mut insert = |value: &str| originals.values.insert(draw::fingerprint(&self.key, value));
         for span in spans {
-            let value = &text[span.start..span.end];
+            let written = Written::read(span, &text[span.start..span.end]);
+            let value = written.value();
             insert(&canonical(span.label, value));
             match span.label.0 {
                 "PERSON" | "EMAIL_ADDRESS" | "USERNAME" => {
@@ -371,10 +375,13 @@ impl Replacer {
         let context = around.context;
         let day_first = rule.day_first.unwrap_or(around.day_first);
         let redacted = || format!("<{label}>");
+        let written = Written::read(span, value);
+        let plain = written.value();
         let tagged = |digits| {
-            let entity = around.person.cloned().unwrap_or_else(|| canonical(label, value));
-            format!("{label}_{}", draw::hex(&ring.tag(&[label.0, &entity]), digits))
+            let entity = around.person.cloned().unwrap_or_else(|| canonical(label, plain));
+            format!("{label}_{}", number(ring, label, &entity, digits))
         };
+        let is_run = span.kind == Some(BASE64);
         let outcome = match (rule.action, label.0) {
             (Action::Keep, _) => return None,
             (Action::Redact, _) => Outcome::New(redacted()),
@@ -384,20 +391,22 @@ impl Replacer {
             (Action::Hash, _) => Outcome::New(tagged(8)),
             (Action::Pseudonym, _) => Outcome::New(tagged(16)),
             (Action::Encrypt, _) => Outcome::New(self.sealer.token(ring.scope(), label.0, value)),
-            (Action::Fpe, _) => self.encrypted_in_form(ring, label, value),
-            (Action::Generalise, "DATE_TIME") => dates::year(around.before, value, rule, day_first),
-            (Action::Generalise, "AGE") => ages::coarse(rule, value),
-            (Action::Generalise, _) => geography::coarse(span, rule, value),
+            (Action::Generalise, _) if is_run => Outcome::Unreadable,
+            (Action::Surrogate | Action::Shift | Action::Fpe, _) if is_run => return Some(run(ring, value)),
+            (Action::Fpe, _) => self.encrypted_in_form(ring, label, plain),
+            (Action::Generalise, "DATE_TIME") => dates::year(around.before, plain, rule, day_first),
+            (Action::Generalise, "AGE") => ages::coarse(rule, plain),
+            (Action::Generalise, _) => geography::coarse(span, rule, plain),
             (Action::Shift | Action::Surrogate, "DATE_TIME") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                dates::shift(value, rule, day_first, dates::offset(&ring, rule))
+                dates::shift(plain, rule, day_first, dates::offset(&ring, rule))
             }
             (Action::Shift | Action::Surrogate, "AGE") => {
                 let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                ages::surrogate(&ring, rule, value)
+                ages::surrogate(&ring, rule, plain)
             }
             (Action::Shift | Action::Surrogate, _) => {
-                surrogate::surrogate(ring, span, value).map_or(Outcome::Unreadable, Outcome::New)
+                surrogate::surrogate(ring, span, plain).map_or(Outcome::Unreadable, Outcome::New)
             }
         };
         match outcome {
@@ -405,7 +414,8 @@ impl Replacer {
             Outcome::New(new) if label.0 == "AGE" && new.ends_with('+') && around.after.starts_with('-') => {
                 Some(new.replace('+', "-plus"))
             }
-            Outcome::New(new) => Some(new),
+            Outcome::New(new) if matches!(rule.action, Action::Mask | Action::Encrypt) => Some(new),
+            Outcome::New(new) => Some(written.write(new)),
             Outcome::Kept => None,
             Outcome::Unreadable => Some(redacted()),
         }
@@ -459,6 +469,17 @@ pub(crate) fn names_in<'a>(text: &'a str, spans: &'a [Span]) -> impl Iterator<It
     let people = spans.iter().filter(|span| span.label == Label::PERSON);
     let words = people.flat_map(|span| person::bearers(text.get(span.start..span.end).unwrap_or_default()));
     words.filter(|word| word.chars().count() > 2)
+}
+
+/// Hexadecimal digits that name an entity, drawn again where six decimal ones follow each other: those could be taken for
+/// somebody's number.
+fn number(ring: &Ring<'_>, label: Label, entity: &str, digits: usize) -> String {
+    const LONGEST: usize = 5;
+    const DRAWS: u32 = 64;
+    let is_name = |hex: &String| hex.split(|c: char| !c.is_ascii_digit()).all(|run| run.len() <= LONGEST);
+    let first = draw::hex(&ring.tag(&[label.0, entity]), digits);
+    let again = |attempt: u32| draw::hex(&ring.tag(&[label.0, entity, &attempt.to_string()]), digits);
+    std::iter::once(first.clone()).chain((1..DRAWS).map(again)).find(is_name).unwrap_or(first)
 }
 
 /// Within what an entity keeps its surrogate.

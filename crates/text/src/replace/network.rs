@@ -75,8 +75,26 @@ pub(super) fn url(draw: &mut Draw, value: &str) -> String {
         _ => "",
     };
     let name = draw.pick(EXAMPLE_HOSTS).unwrap_or("example.org");
-    let path: String = path.chars().map(|c| draw.like(c)).collect();
+    let path = path_like(draw, path);
     format!("{scheme}{www}{name}{port}{path}")
+}
+
+/// A path and query of the same shape. What is percent-encoded and no sign gives one letter, so that a word in another
+/// script leaves nothing of itself.
+fn path_like(draw: &mut Draw, path: &str) -> String {
+    let mut new = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        let code = rest.strip_prefix('%').and_then(|code| u8::from_str_radix(code.get(..2)?, 16).ok());
+        match code.map(char::from) {
+            Some(sign) if sign.is_ascii() && !sign.is_ascii_alphanumeric() => new.push_str(&rest[..3]),
+            Some(sign) if sign.is_ascii() => new.push(draw.like(sign)),
+            Some(_) => new.push(draw.like('a')),
+            None => new.push(draw.like(c)),
+        }
+        rest = &rest[if code.is_some() { 3 } else { c.len_utf8() }..];
+    }
+    new
 }
 
 /// Keeps length and the classes of characters, and says `EXAMPLE` so that nobody takes it for a working secret.
@@ -88,20 +106,28 @@ pub(super) fn credential(draw: &mut Draw, value: &str, kind: Option<&str>) -> St
                 .map(|(n, line)| if line.starts_with("-----") { line.to_owned() } else { marked(draw, line, n == 1) })
                 .collect()
         }
-        Some("connection-string") => {
-            let Some((scheme, rest)) = value.split_once("://") else { return marked(draw, value, true) };
-            let Some((secret, host)) = rest.rsplit_once('@') else { return marked(draw, value, true) };
-            let secret = match secret.split_once(':') {
-                Some((user, password)) => {
-                    let user: String = user.chars().map(|c| draw.like(c)).collect();
-                    format!("{user}:{}", marked(draw, password, true))
-                }
-                None => marked(draw, secret, true),
-            };
-            format!("{scheme}://{secret}@{}", url(draw, host))
-        }
-        _ => marked(draw, value, true),
+        _ => match value.split_once("://") {
+            Some((scheme, rest)) if is_scheme(scheme) => format!("{scheme}://{}", with_secret(draw, rest)),
+            _ => marked(draw, value, true),
+        },
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+}
+
+/// What follows a scheme: user and password of the same length, and a host and path as of any URL. Where no user stands, the
+/// secret is in the path.
+fn with_secret(draw: &mut Draw, rest: &str) -> String {
+    let Some((secret, host)) = rest.rsplit_once('@') else { return url(draw, rest) };
+    // A code of percent-encoding would be none after its digits are drawn anew.
+    let secret = secret.replace('%', "x");
+    let secret = match secret.split_once(':') {
+        Some((user, password)) => format!("{}:{}", path_like(draw, user), marked(draw, password, true)),
+        None => marked(draw, &secret, true),
+    };
+    format!("{secret}@{}", url(draw, host))
 }
 
 fn marked(draw: &mut Draw, value: &str, mark: bool) -> String {

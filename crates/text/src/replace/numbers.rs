@@ -5,9 +5,10 @@
 //! Sources: the card networks' published test numbers, SWIFT IBAN registry, US SSA (areas 900 to 999 never issued).
 
 use super::draw::{Draw, digits_of, with_digits};
-use crate::detect::checksum;
+use crate::detect::{Label, checksum, is_valid};
 
-/// Keeps length, separators and network; starts with the prefix of the network's published test numbers.
+/// Keeps length, separators and network; starts with the prefix of the network's published test numbers, or where no number
+/// of this length has it, with the four digits by which networks are told apart.
 pub(super) fn card(draw: &mut Draw, value: &str) -> String {
     let old = digits_of(value);
     let prefix = match old.as_slice() {
@@ -20,15 +21,25 @@ pub(super) fn card(draw: &mut Draw, value: &str) -> String {
         [6, ..] => "601111",
         _ => "",
     };
-    let mut new: Vec<u8> = prefix.bytes().map(|b| b - b'0').take(old.len().saturating_sub(1)).collect();
-    if new.is_empty() {
-        new.extend(old.first());
+    let test: Vec<u8> = prefix.bytes().map(|b| b - b'0').collect();
+    let number = |draw: &mut Draw, prefix: &[u8]| {
+        let mut new: Vec<u8> = prefix.iter().copied().take(old.len().saturating_sub(1)).collect();
+        while new.len() + 1 < old.len() {
+            new.push(draw.digit());
+        }
+        new.push(checksum::luhn_digit(&new));
+        new
+    };
+    // The digits alone: separators may be any in a URL.
+    let is_card = |new: &[u8]| {
+        let text: String = new.iter().map(|digit| char::from(b'0' + digit)).collect();
+        is_valid(Label::CREDIT_CARD, &text) == Some(true)
+    };
+    let new = number(draw, &test);
+    match !test.is_empty() && is_card(&new) {
+        true => with_digits(value, &new),
+        false => with_digits(value, &number(draw, &old[..old.len().min(4)])),
     }
-    while new.len() + 1 < old.len() {
-        new.push(draw.digit());
-    }
-    new.push(checksum::luhn_digit(&new));
-    with_digits(value, &new)
 }
 
 /// Characters of the bank's code at the head of the national part, and how many stand before it; 3 where not listed.

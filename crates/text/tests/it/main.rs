@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod addresses;
+mod after;
 mod bad_input;
 #[cfg(feature = "columnar")]
 mod columnar;
@@ -18,6 +19,7 @@ mod replacement;
 mod speed;
 mod tagger;
 mod vectors;
+mod wrappings;
 
 use cloister_text::{Detector, DetectorOptions};
 

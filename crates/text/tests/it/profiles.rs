@@ -188,7 +188,7 @@ fn other_labels_keep_their_form() {
 }
 
 /// Protects lines so that they come back, and brings them back.
-fn there_and_back(original: &str, sealed_by: u8, opened_by: u8) -> Result<Vec<u8>, Error> {
+pub(crate) fn there_and_back(original: &str, sealed_by: u8, opened_by: u8) -> Result<Vec<u8>, Error> {
     let mut data = read_from(original.as_bytes(), &Columns::default())?;
     let replacer = Replacer::new(key(sealed_by), Profile::Reversible, Scope::Subject);
     let report = protect(&mut data, &detector(), &replacer);

@@ -7,41 +7,32 @@
 use cloister_text::risk::quasi::Quasi;
 
 use super::super::detectors;
-use super::super::html::{absent, caution, checks, drawing, fact, facts, markup, numbers, section};
+use super::super::html::{absent, caution, checks, drawing, fact, facts, frame, markup, numbers, section};
 use super::super::origin;
 use super::super::words::{bytes, count, counted, escape, fixed, percent_of};
 use super::chart::{Row, bars};
 use super::{DatasetFacts, Gate, MeasuredOn, QualityFacts, RiskFacts, SpanFacts, WarningFacts};
 
-const STYLE: &str = include_str!("../report.css");
-
 /// The page, as UTF-8 text.
 pub fn page(facts: &DatasetFacts) -> String {
     let title = format!("{}: quality and provenance of a dataset", escape(&facts.name));
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         base-uri 'none'; form-action 'none'\"/>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\
-         <meta name=\"color-scheme\" content=\"light dark\"/><meta name=\"referrer\" content=\"no-referrer\"/>\
-         <title>{title}</title><style>\n{STYLE}</style></head>\n<body><main>\n"
-    );
-    page += &header(facts);
-    page += &tiles(facts);
-    page += &provenance(facts);
-    page += &gates(facts);
-    page += &noticed(&facts.quality);
-    page += &personal(&facts.quality);
-    page += &risk(facts.risk.as_ref());
-    page += &measured(facts);
-    page += &digest(facts);
+    let mut body = String::new();
+    body += &header(facts);
+    body += &tiles(facts);
+    body += &provenance(facts);
+    body += &gates(facts);
+    body += &noticed(&facts.quality);
+    body += &personal(&facts.quality);
+    body += &risk(facts.risk.as_ref());
+    body += &measured(facts);
+    body += &digest(facts);
     let product = escape(&facts.product);
-    page += &format!(
+    body += &format!(
         "<footer><p>Written by {product} at {}. {}</p></footer>\n",
         escape(&facts.created),
         escape(&facts.audience)
     );
-    page + "</main></body></html>\n"
+    frame(&title, &body)
 }
 
 fn header(facts: &DatasetFacts) -> String {

@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::super::view::View;
 use super::{Edit, With};
 
 /// The zeros of other scripts, whose digits follow in order.
@@ -78,21 +77,21 @@ const LOOK_ALIKES: &[(char, char)] = &[
 /// Bytes of Latin letters before a look-alike that are looked at.
 const WORD_REACH: usize = 64;
 
-pub(super) fn find(view: &View<'_>, range: Range<usize>, out: &mut Vec<Edit>) {
+pub(super) fn find(text: &str, range: Range<usize>, out: &mut Vec<Edit>) {
     let mut at = range.start;
     while at < range.end {
-        let Some(skip) = view.bytes[at..range.end].iter().position(|byte| !byte.is_ascii()) else { break };
+        let Some(skip) = text.as_bytes()[at..range.end].iter().position(|byte| !byte.is_ascii()) else { break };
         at += skip;
         // Accented Latin letters, nearly all that European languages have, are read as they stand.
-        if matches!(view.bytes[at], 0xC3..=0xC9) {
+        if matches!(text.as_bytes()[at], 0xC3..=0xC9) {
             at += 2;
             continue;
         }
-        let Some(c) = view.text[at..].chars().next() else { break };
+        let Some(c) = text[at..].chars().next() else { break };
         let end = at + c.len_utf8();
         at = match c {
-            'Α'..='Ͽ' | 'А'..='ԯ' => look_alikes(view, at, range.end, out),
-            c if is_invisible(c) => invisible(view, at, range.end, out),
+            'Α'..='Ͽ' | 'А'..='ԯ' => look_alikes(text, at, range.end, out),
+            c if is_invisible(c) => invisible(text, at, range.end, out),
             c => {
                 if let Some(plain) = compatible(c) {
                     out.push(Edit::new(at..end, plain));
@@ -111,11 +110,11 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Leaves a run of invisible signs out where it stands inside a word, a number or an address; returns its end.
-fn invisible(view: &View<'_>, start: usize, limit: usize, out: &mut Vec<Edit>) -> usize {
-    let length: usize = view.text[start..].chars().take_while(|c| is_invisible(*c)).map(char::len_utf8).sum();
+fn invisible(text: &str, start: usize, limit: usize, out: &mut Vec<Edit>) -> usize {
+    let length: usize = text[start..].chars().take_while(|c| is_invisible(*c)).map(char::len_utf8).sum();
     let end = start + length;
-    let before = view.text[..start].chars().next_back();
-    let after = view.text[end..].chars().next();
+    let before = text[..start].chars().next_back();
+    let after = text[end..].chars().next();
     let joined = before.zip(after).is_some_and(|(before, after)| {
         !before.is_whitespace() && !after.is_whitespace() && (before.is_alphanumeric() || after.is_alphanumeric())
     });
@@ -153,14 +152,14 @@ fn compatible(c: char) -> Option<With> {
 
 /// Reads the look-alikes of a word as Latin letters if it has Latin letters too and no other strange ones; returns
 /// where the word ends.
-fn look_alikes(view: &View<'_>, at: usize, limit: usize, out: &mut Vec<Edit>) -> usize {
+fn look_alikes(text: &str, at: usize, limit: usize, out: &mut Vec<Edit>) -> usize {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
     let from = at.saturating_sub(WORD_REACH);
-    let before = view.bytes[from..at].iter().rev().take_while(|b| b.is_ascii() && inside(char::from(**b))).count();
-    let mut latin = view.bytes[at - before..at].iter().any(u8::is_ascii_alphabetic);
+    let before = text.as_bytes()[from..at].iter().rev().take_while(|b| b.is_ascii() && inside(char::from(**b))).count();
+    let mut latin = text.as_bytes()[at - before..at].iter().any(u8::is_ascii_alphabetic);
     let (mut strange, mut end) = (false, at);
     let first = out.len();
-    for c in view.text[at..limit].chars().take_while(|c| inside(*c) || is_invisible(*c)) {
+    for c in text[at..limit].chars().take_while(|c| inside(*c) || is_invisible(*c)) {
         let next = end + c.len_utf8();
         latin |= c.is_ascii_alphabetic();
         if let Ok(found) = LOOK_ALIKES.binary_search_by_key(&c, |(look, _)| *look) {
@@ -176,7 +175,7 @@ fn look_alikes(view: &View<'_>, at: usize, limit: usize, out: &mut Vec<Edit>) ->
         out.truncate(first);
     }
     // A sign of these scripts that is no letter is passed over.
-    end.max(at + view.text[at..].chars().next().map_or(1, char::len_utf8))
+    end.max(at + text[at..].chars().next().map_or(1, char::len_utf8))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use std::ops::Range;
 
 use memchr::memchr3_iter;
 
-use super::super::view::View;
 use super::{Edit, With};
 
 /// Named references that can stand inside personal data: the ASCII signs of HTML and the letters of Latin-1.
@@ -109,14 +108,14 @@ const NAMED: &[(&str, char)] = &[
 const EMPTY: &[&str] = &["shy", "zwj", "zwnj", "lrm", "rlm", "ZeroWidthSpace", "NoBreak"];
 const LONGEST_NAME: usize = 14;
 
-pub(super) fn find(view: &View<'_>, range: Range<usize>, out: &mut Vec<Edit>) {
+pub(super) fn find(text: &str, range: Range<usize>, out: &mut Vec<Edit>) {
     let mut done = range.start;
-    for at in memchr3_iter(b'&', b'%', b'\\', &view.bytes[range.clone()]) {
+    for at in memchr3_iter(b'&', b'%', b'\\', &text.as_bytes()[range.clone()]) {
         let at = range.start + at;
         if at < done {
             continue;
         }
-        let rest = &view.bytes[at..];
+        let rest = &text.as_bytes()[at..];
         let read = match rest[0] {
             b'&' => reference(rest),
             b'%' => percent(rest),

@@ -63,21 +63,7 @@ pub(super) struct Piece {
 
 impl Piece {
     fn new(view: &View<'_>, original: Range<usize>, edits: &[Edit]) -> Self {
-        let mut text = String::with_capacity(original.len());
-        let mut segments = Vec::with_capacity(edits.len());
-        let mut at = original.start;
-        for edit in edits {
-            text.push_str(&view.text[at..edit.start]);
-            let start = text.len();
-            match edit.with {
-                With::Nothing => {}
-                With::Char(c) => text.push(c),
-                With::Text(with) => text.push_str(with),
-            }
-            segments.push(Segment { original: edit.start..edit.end, derived: start..text.len() });
-            at = edit.end;
-        }
-        text.push_str(&view.text[at..original.end]);
+        let (text, segments) = applied(view.text, original.clone(), edits);
         let cut = (original.start > 0, original.end < view.text.len());
         Self { text, segments, original, cut }
     }
@@ -134,24 +120,67 @@ pub(super) fn pieces(view: &View<'_>, found: &mut dyn FnMut(&Piece)) {
     while from < view.bytes.len() {
         let to = boundary_at_space(view, (from + PIECE_LIMIT).min(view.bytes.len()));
         edits.clear();
-        escapes::find(view, from..to, &mut edits);
-        characters::find(view, from..to, &mut edits);
+        escapes::find(view.text, from..to, &mut edits);
+        characters::find(view.text, from..to, &mut edits);
         spelled::find(view, from..to, &mut edits);
         if !edits.is_empty() {
-            edits.sort_by_key(|edit| (edit.start, edit.end));
-            // Where two ways of reading meet, the first holds; the other is found when the piece is read again.
-            let mut done = 0;
-            edits.retain(|edit| {
-                let apart = edit.start >= done;
-                if apart {
-                    done = edit.end;
-                }
-                apart
-            });
+            apart(&mut edits);
             windows(view, &edits, found);
         }
         from = to;
     }
+}
+
+/// Sorted, and without overlaps. Where two ways of reading meet, the first holds; the other is found in the next layer.
+fn apart(edits: &mut Vec<Edit>) {
+    edits.sort_by_key(|edit| (edit.start, edit.end));
+    let mut done = 0;
+    edits.retain(|edit| {
+        let apart = edit.start >= done;
+        if apart {
+            done = edit.end;
+        }
+        apart
+    });
+}
+
+/// A value as it reads when codes for characters, invisible ones and look-alikes are undone, at most `layers` times;
+/// `None` where there is nothing to undo.
+pub(crate) fn undone(value: &str, layers: usize) -> Option<String> {
+    let mut text: Option<String> = None;
+    for _ in 0..layers {
+        let layer = text.as_deref().unwrap_or(value);
+        let mut edits = Vec::new();
+        escapes::find(layer, 0..layer.len(), &mut edits);
+        characters::find(layer, 0..layer.len(), &mut edits);
+        apart(&mut edits);
+        if edits.is_empty() {
+            break;
+        }
+        let (undone, _) = applied(layer, 0..layer.len(), &edits);
+        text = Some(undone);
+    }
+    text
+}
+
+/// A stretch of text with its edits made, and where they lie.
+fn applied(text: &str, range: Range<usize>, edits: &[Edit]) -> (String, Vec<Segment>) {
+    let mut new = String::with_capacity(range.len());
+    let mut segments = Vec::with_capacity(edits.len());
+    let mut at = range.start;
+    for edit in edits {
+        new.push_str(&text[at..edit.start]);
+        let start = new.len();
+        match edit.with {
+            With::Nothing => {}
+            With::Char(c) => new.push(c),
+            With::Text(with) => new.push_str(with),
+        }
+        segments.push(Segment { original: edit.start..edit.end, derived: start..new.len() });
+        at = edit.end;
+    }
+    new.push_str(&text[at..range.end]);
+    (new, segments)
 }
 
 /// Cuts the neighbourhoods of `edits` out of the text; those that meet are one piece.

@@ -1,0 +1,122 @@
+//! Secret keys in files: of surrogates, of sealed values, of commitments.
+//!
+//! Invariant: a key is 32 bytes from the operating system, kept as 64 hexadecimal digits in a file that only its owner can
+//! read; a file that others can read is refused.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::files::{Keep, WholeFile, hex};
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system said no.
+    #[error(transparent)]
+    File(#[from] crate::Error),
+    /// The file is not a key.
+    #[error("`{}` is not a key", path.display())]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others than the owner can read the key.
+    #[error("`{}` can be read by others (mode {mode:03o})", path.display())]
+    OpenKey {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no randomness for a key: {reason}")]
+    NoRandomness {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// 32 bytes from the operating system.
+///
+/// # Errors
+/// [`Error::NoRandomness`].
+pub fn fresh() -> Result<[u8; 32], Error> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| Error::NoRandomness { reason: error.to_string() })?;
+    Ok(key)
+}
+
+/// Keeps a key in a file that only its owner can read; `keep` says whether it may take another's place.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn write(path: &Path, key: &[u8; 32], keep: Keep) -> Result<(), Error> {
+    let mut file = WholeFile::create(path, keep)?;
+    writeln!(file, "{}", hex(key)).map_err(crate::Error::write(path))?;
+    Ok(file.commit()?)
+}
+
+/// The key in a file.
+///
+/// # Errors
+/// [`Error::File`], [`Error::NotAKey`], [`Error::OpenKey`].
+pub fn read(path: &Path) -> Result<[u8; 32], Error> {
+    let mut text = fs::read(path).map_err(crate::Error::read(path))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = path.metadata().map_err(crate::Error::read(path))?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(Error::OpenKey { path: path.into(), mode });
+        }
+    }
+    let key = of_text(&text);
+    text.fill(0);
+    key.ok_or_else(|| Error::NotAKey { path: path.into() })
+}
+
+/// The key that the content of its file is.
+#[must_use]
+pub fn of_text(text: &[u8]) -> Option<[u8; 32]> {
+    let text = text.trim_ascii();
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let mut key = [0; 32];
+    if text.len() != 2 * key.len() {
+        return None;
+    }
+    for (byte, pair) in key.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn a_key_comes_back_as_it_was_written_and_nothing_else_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = fresh().unwrap();
+        write(&path, &key, Keep::Private).unwrap();
+        assert_eq!(read(&path).unwrap(), key);
+        assert!(write(&path, &key, Keep::Private).is_err(), "a key is not replaced by chance");
+        fs::write(&path, format!("{}\n", "0aF9".repeat(16))).unwrap();
+        assert_eq!(read(&path).unwrap()[..2], [0x0a, 0xf9]);
+        for bad in ["", "00", &"g".repeat(64), &"0".repeat(66)] {
+            fs::write(&path, bad).unwrap();
+            assert!(matches!(read(&path), Err(Error::NotAKey { .. })), "{bad}");
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            assert!(matches!(read(&path), Err(Error::OpenKey { mode: 0o640, .. })));
+        }
+    }
+}
