@@ -98,6 +98,9 @@ pub struct Settings {
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     pub keep: Option<Vec<String>>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    pub classifier: Option<PathBuf>,
     /// Public records on which the result is evaluated
     #[arg(long, env = "CLOISTER_EVALUATION", value_name = "FILE", hide_env = true)]
     pub evaluation: Option<PathBuf>,
@@ -265,6 +268,7 @@ keys!(
     columns,
     profile,
     keep,
+    classifier,
     evaluation,
     metrics,
     export,
@@ -277,6 +281,11 @@ impl Settings {
     /// These settings (flags and environment), then the project's file, then the user's.
     pub fn resolve(self) -> anyhow::Result<Settings> {
         Ok(self.or(Settings::from_files()?))
+    }
+
+    /// Whether they say how personal data is found or replaced.
+    pub fn replaces(&self) -> bool {
+        self.profile.is_some() || self.keep.is_some() || self.classifier.is_some()
     }
 
     /// The base that these settings name.

@@ -18,7 +18,7 @@ use super::config::{ColumnMap, Settings, whole};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::words::counted;
-use super::{Exit, input};
+use super::{Exit, classifier, input};
 use crate::evidence::Gate;
 use crate::evidence::dataset::{
     AUDIENCE, ContentFacts, DATASET_SCHEMA, DatasetFacts, FieldFacts, FileFacts, MeasuredOn, QualityFacts, ReasonFacts,
@@ -74,6 +74,9 @@ pub(super) struct Args {
     /// Words and phrases to look for instead of the standard list, one on a line
     #[arg(long, value_name = "FILE")]
     toxic_words: Option<PathBuf>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    classifier: Option<PathBuf>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -207,7 +210,9 @@ impl Args {
         let mut files = Files::create(self, out)?;
         interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
+        let folder = classifier::folder(self.classifier.clone())?;
         let detector = Detector::new(&DetectorOptions::default())?;
+        let (detector, classifier) = classifier::join(console, detector, folder.as_deref())?;
         let request = Request {
             inputs: &inputs,
             evaluation: evaluation.as_ref(),
@@ -225,7 +230,8 @@ impl Args {
         };
         let ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
         drop(progress);
-        let facts = self.facts(&ingested, &provenance, &options, now)?;
+        detector.check()?;
+        let facts = DatasetFacts { classifier, ..self.facts(&ingested, &provenance, &options, now)? };
         files.commit(self, out, &facts, &key)?;
         tell(console, self, out, &facts, &ingested);
         let (verdict, exit) = if facts.passed { ("passed", Exit::Passed) } else { ("refused", Exit::Refused) };
@@ -306,6 +312,7 @@ impl Args {
             provenance: provenance.fields.iter().map(field).collect(),
             keep_until: provenance.keep_until.map(|date| date.to_string()),
             quality: quality_facts(ingested, options)?,
+            classifier: None,
             risk: risk_facts(ingested),
         })
     }

@@ -15,7 +15,7 @@ use super::config::{ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::words::counted;
-use super::{Exit, input};
+use super::{Exit, classifier, input};
 use crate::files::{Keep, WholeFile};
 use crate::interrupt;
 use crate::protect::{self, fresh_key, read_key, restore, write_map, write_records, write_sealed};
@@ -53,6 +53,9 @@ pub(super) struct Args {
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     keep: Option<Vec<String>>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    classifier: Option<PathBuf>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -93,8 +96,11 @@ impl Args {
         })?;
         let keep = input::keep(self.keep.clone())?;
         let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
+        let folder = classifier::folder(self.classifier.clone())?;
+        let (detector, classifier) = classifier::join(console, detector, folder.as_deref())?;
         let report = cloister_text::protect(&mut dataset, &detector, &replacer);
         interrupt::check()?;
+        detector.check()?;
         if replacer.policy().encrypts() {
             write_sealed(&dataset, restores.then_some(source.as_slice()), replacer.sealer(), &mut out)?;
         } else {
@@ -113,6 +119,9 @@ impl Args {
         fields.insert("out".into(), json!(self.out));
         fields.insert("profile".into(), json!(replacer.profile()));
         fields.insert("policy".into(), json!(self.policy));
+        if let Some(facts) = &classifier {
+            fields.insert("classifier".into(), serde_json::to_value(facts)?);
+        }
         fields.insert("scope".into(), json!(replacer.scope()));
         fields.insert("key".into(), if self.key.is_some() { "given" } else { "fresh" }.into());
         fields.insert("random_table".into(), replacer.policy().random_table().into());

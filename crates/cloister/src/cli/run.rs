@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloister_dp::{OptimizerConfig, PrivacyPlan};
-use cloister_text::{Dataset, Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
+use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope};
 use serde_json::{Value, json};
 
 use super::Exit;
+use super::classifier;
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::ranks::{suit, together};
@@ -139,7 +140,10 @@ impl Args {
             },
         };
         let keep = self.flags.settings.keep.clone().unwrap_or_default();
-        let protection = protect(&mut dataset, key, profile, keep.clone())?;
+        let detector = Detector::new(&DetectorOptions { keep: keep.clone(), ..DetectorOptions::default() })?;
+        let (detector, classifier) = classifier::join(console, detector, self.flags.settings.classifier.as_deref())?;
+        let protection = cloister_text::protect(&mut dataset, &detector, &Replacer::new(key, profile, SCOPE));
+        detector.check()?;
         console.say(format_args!(
             "protected {} of {}, {} replaced, {} left",
             protection.records_changed,
@@ -197,7 +201,8 @@ impl Args {
         let exported = release::export_trained(console, settings, ready, &layout.adapter(), &layout.out);
         let exports = exported.as_ref().ok().and_then(Option::as_ref).map(export_facts).unwrap_or_default();
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape, exports };
-        let evidence = facts.gather(&protection, profile, keep)?;
+        let found = ProtectionFacts { classifier, ..protection_facts(&protection, profile, keep) };
+        let evidence = facts.gather(&protection, found)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
         remove_snapshot(&layout.snapshot());
@@ -238,16 +243,6 @@ impl Layout {
             let _ = std::fs::remove_dir(&self.out);
         }
     }
-}
-
-fn protect(
-    dataset: &mut Dataset,
-    key: cloister_text::SurrogateKey,
-    profile: Profile,
-    keep: Vec<String>,
-) -> anyhow::Result<ProtectReport> {
-    let detector = Detector::new(&DetectorOptions { keep, ..DetectorOptions::default() })?;
-    Ok(cloister_text::protect(dataset, &detector, &Replacer::new(key, profile, SCOPE)))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -292,7 +287,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    fn gather(&self, protection: &ProtectReport, profile: Profile, keep: Vec<String>) -> anyhow::Result<Evidence> {
+    fn gather(&self, protection: &ProtectReport, found: ProtectionFacts) -> anyhow::Result<Evidence> {
         let Facts { prepared, outcome, .. } = self;
         let identity = &prepared.ready.base.identity;
         let utility = self.utility();
@@ -322,7 +317,7 @@ impl Facts<'_> {
                 tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
             },
             data: self.data()?,
-            protection: Some(protection_facts(protection, profile, keep)),
+            protection: Some(found),
             privacy: privacy_facts(&prepared.plan)?,
             training: self.training(),
             utility,
@@ -461,6 +456,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile, keep: Vec<Stri
         profile: profile.to_string(),
         scope: SCOPE.to_string(),
         keep,
+        classifier: None,
         labels: labels
             .into_iter()
             .map(|label| LabelFacts {

@@ -12,7 +12,7 @@ use super::config::{ColumnMap, whole};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::review::{self, ReviewArgs};
-use super::{Exit, input};
+use super::{Exit, classifier, input};
 use crate::files::{Keep, WholeFile, human_bytes};
 use crate::progress::Unit;
 use crate::scan::{Gold, RecordSpans, Report, Scan, Score, Summary, write_line};
@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     keep: Option<Vec<String>>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    classifier: Option<PathBuf>,
     /// Names of columns, such as text=body
     #[arg(long, env = "CLOISTER_COLUMNS", value_name = "MAP", hide_env = true)]
     columns: Option<ColumnMap>,
@@ -102,8 +105,10 @@ impl Args {
         let mut source = input::source(&self.file)?;
         let keep = input::keep(self.keep.clone())?;
         let options = DetectorOptions { threshold, keep, ..DetectorOptions::default() };
+        let folder = classifier::folder(self.classifier.clone())?;
+        let (detector, classifier) = classifier::join(console, Detector::new(&options)?, folder.as_deref())?;
         let scan = Scan {
-            detector: &Detector::new(&options)?,
+            detector: &detector,
             report: if self.candidates { Report::Candidates } else { Report::Found },
             columns: &columns,
             strict: self.strict,
@@ -122,12 +127,16 @@ impl Args {
             Err(error) => error,
         })?;
         drop(progress);
+        detector.check()?;
         out.commit(console)?;
         let score = gold.map(Gold::score);
         input::tell(console, &findings);
         tell(console, &summary, score.as_ref(), started.elapsed().as_secs_f64());
         let mut fields = Map::new();
         fields.insert("candidates".into(), self.candidates.into());
+        if let Some(facts) = &classifier {
+            fields.insert("classifier".into(), serde_json::to_value(facts)?);
+        }
         if let Value::Object(counts) = serde_json::to_value(&summary)? {
             fields.extend(counts);
         }

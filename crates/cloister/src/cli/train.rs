@@ -37,7 +37,7 @@ impl Args {
     }
 
     fn work(self, console: &Console, team: &Team) -> anyhow::Result<Exit> {
-        if self.flags.settings.profile.is_some() || self.flags.settings.keep.is_some() {
+        if self.flags.settings.replaces() {
             let hint = "protect the records first with `cloister protect`, or use `cloister run`, which does both";
             return Err(Usage::new("`train` replaces nothing: it takes records as they are", hint).into());
         }

@@ -6,6 +6,7 @@
 
 use cloister_text::{Label, Profile, Scope};
 
+use super::facts::ClassifierFacts;
 use super::html::{command, numbers};
 use super::words::{NOT_MEASURED, counted, escape, percent_of};
 
@@ -118,6 +119,18 @@ pub(super) fn replacement(profile: &str, scope: &str, keep: &[String]) -> String
         keep => format!(" Declared to be nobody's, and left as they are: <em>{}</em>.", escape(&keep.join(", "))),
     };
     format!("<p>Profile <em>{profile}</em>{meaning}. Scope <em>{scope}</em>{reach}.{kept}</p>")
+}
+
+/// Which classifier searched too (HTML).
+pub(super) fn classifier(facts: &ClassifierFacts) -> String {
+    let digest = facts
+        .files
+        .get("model.safetensors")
+        .map_or_else(String::new, |digest| format!(" Its weights have the SHA-256 <code>{}</code>.", escape(digest)));
+    format!(
+        "<p>A token classifier that does not come with the product searched too: <em>{}</em>.{digest}</p>",
+        escape(&facts.name)
+    )
 }
 
 /// A type in words, with its name, and the share that was found of it (HTML).

@@ -5,6 +5,8 @@
 //! JSON has the shortest digits that name the number; reading restores its last bit only where `serde_json` is built
 //! with `float_roundtrip`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// The schema that [`Evidence::schema`] names.
@@ -89,8 +91,22 @@ pub struct ProtectionFacts {
     /// Texts that someone declared to be nobody's: they were not searched for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
+    /// The classifier that searched beside the detectors of the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierFacts>,
     /// Counts by type of entity.
     pub labels: Vec<LabelFacts>,
+}
+
+/// A token classifier that the user named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassifierFacts {
+    /// The name of its folder, without the path.
+    pub name: String,
+    /// SHA-256 of the lines `digest  name` of its files, sorted by name; hex.
+    pub sha256: String,
+    /// SHA-256 of each file that was used, by name; hex.
+    pub files: BTreeMap<String, String>,
 }
 
 /// Counts of one type of entity.

@@ -20,8 +20,8 @@ mod words;
 pub(crate) mod sample;
 
 pub use facts::{
-    AdapterFacts, BaseFacts, Check, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts, ProtectionFacts,
-    SCHEMA, TrainingFacts, UtilityFacts, Verdict,
+    AdapterFacts, BaseFacts, Check, ClassifierFacts, DataFacts, Evidence, ExportFacts, Gate, LabelFacts, PrivacyFacts,
+    ProtectionFacts, SCHEMA, TrainingFacts, UtilityFacts, Verdict,
 };
 pub use report::report;
 pub use screen::{Line, Tone, screen};

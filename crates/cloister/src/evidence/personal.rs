@@ -188,7 +188,11 @@ pub(super) fn entities(evidence: &Evidence) -> String {
          <a href=\"#searched\">do not search for</a>, or do not recognise, is in no count.</p>{}",
         agreeing(total.found, "entity", "entities"),
         agreeing(total.replaced, "was", "were"),
-        detectors::replacement(&protection.profile, &protection.scope, &protection.keep),
+        [
+            detectors::replacement(&protection.profile, &protection.scope, &protection.keep),
+            protection.classifier.as_ref().map(detectors::classifier).unwrap_or_default(),
+        ]
+        .concat(),
     );
     let note = "<p class=\"note\"><strong>Keep these counts inside.</strong> They are exact counts of this data set, \
                 no noise was added to them, and epsilon does not cover them.</p>";

@@ -11,6 +11,7 @@
 mod address;
 mod age;
 pub(crate) mod checksum;
+mod classifier;
 mod crypto;
 mod cue;
 pub mod date;
@@ -18,6 +19,7 @@ mod document;
 mod edge;
 mod ident;
 mod label;
+mod meaning;
 pub(crate) mod names;
 mod nested;
 mod network;
@@ -31,12 +33,15 @@ mod username;
 mod view;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::tagger;
 pub(crate) use address::is_address_word;
+use classifier::Classifier;
+pub use classifier::{ClassifiedToken, TokenClassifier};
 use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;
@@ -122,6 +127,7 @@ pub struct Detector {
     identifiers: Identifiers,
     names: &'static Names,
     tagger: Option<&'static tagger::Model<'static>>,
+    classifier: Option<Classifier>,
 }
 
 impl Detector {
@@ -143,7 +149,26 @@ impl Detector {
             identifiers: Identifiers::new(options.locales.as_deref())?,
             names: names::shared(),
             tagger: if options.tagger { Some(tagger::shared()?) } else { None },
+            classifier: None,
         })
+    }
+
+    /// Lets a token classifier read every text too. What it finds joins what the tagger finds; rules come first.
+    pub fn with_classifier(self, classifier: Arc<dyn TokenClassifier>) -> Self {
+        Self { classifier: Some(Classifier::new(classifier)), ..self }
+    }
+
+    /// The labels of the classifier that mean nothing here, without prefixes: what it gives them to is not found.
+    pub fn unknown_labels(&self) -> &[String] {
+        self.classifier.as_ref().map_or(&[], Classifier::unknown)
+    }
+
+    /// Whether everything was searched by every detector; asked when the work is done, before its result is used.
+    ///
+    /// # Errors
+    /// [`Error::Detector`] if the classifier failed on any text since it was given.
+    pub fn check(&self) -> Result<()> {
+        self.classifier.as_ref().map_or(Ok(()), Classifier::check)
     }
 
     /// What was found: sorted, not overlapping, at or above the threshold.
@@ -192,7 +217,11 @@ impl Detector {
     }
 
     fn names(&self, views: &[View<'_>]) -> Vec<Vec<Span>> {
-        tagger::document::find(views, self.names, self.tagger, self.options.recall)
+        let mut classified = Vec::new();
+        if let Some(classifier) = &self.classifier {
+            classified = classifier.find(&views.iter().map(|view| view.text).collect::<Vec<_>>());
+        }
+        tagger::document::find(views, self.names, self.tagger, classified, self.options.recall)
     }
 
     fn rules(&self, view: &View<'_>) -> Vec<Span> {

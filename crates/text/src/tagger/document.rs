@@ -17,32 +17,48 @@ const ELSEWHERE: f32 = 0.6;
 /// Most words of a name that is sought.
 const WORDS: usize = 4;
 
-/// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`].
-pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>, recall: f32) -> Vec<Vec<Span>> {
+/// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`]. `classified` is
+/// what a classifier found in each text, names and others, scored by their probability; empty without one.
+pub(crate) fn find(
+    views: &[View<'_>],
+    names: &Names,
+    model: Option<&Model<'_>>,
+    classified: Vec<Vec<Span>>,
+    recall: f32,
+) -> Vec<Vec<Span>> {
     let mut found = person::find(views, names);
-    let Some(model) = model else {
-        person::complete(views, names, &mut found);
-        return found;
-    };
     let mut sought: HashMap<&str, (Label, bool)> = HashMap::new();
-    for (view, people) in views.iter().zip(&mut found) {
-        let hints = hints_of(view, people);
-        people.retain(|span| span.score >= SURE_RULE);
-        for name in model.names(view, &hints) {
-            if is_written_by_us(view, name.start, name.end) {
+    let mut seek_elsewhere = |text, label, probability| {
+        if label != Label::PERSON && probability >= SOUGHT {
+            let one = sought.entry(text).or_insert((label, true));
+            // A name that stands for two things is sought as neither.
+            one.1 &= one.0 == label;
+        }
+    };
+    if let Some(model) = model {
+        for (view, people) in views.iter().zip(&mut found) {
+            let hints = hints_of(view, people);
+            people.retain(|span| span.score >= SURE_RULE);
+            for name in model.names(view, &hints) {
+                if is_nobodys(view, name.start, name.end) {
+                    continue;
+                }
+                let label = label(name.kind);
+                seek_elsewhere(&view.text[name.start..name.end], label, name.probability);
+                people.push(Span::new(name.start, name.end, label, score(name.probability, name.kind, recall)));
+            }
+        }
+    }
+    for ((view, spans), classified) in views.iter().zip(&mut found).zip(classified) {
+        for span in classified.into_iter().filter(|span| !is_nobodys(view, span.start, span.end)) {
+            let Some(kind) = Kind::ALL.into_iter().find(|kind| label(*kind) == span.label) else {
+                spans.push(span);
                 continue;
+            };
+            if span.kind.is_none() {
+                seek_elsewhere(&view.text[span.start..span.end], span.label, span.score);
             }
-            let label = label(name.kind);
-            if NAMES_OF_FIELDS.contains(&&view.text[name.start..name.end]) {
-                continue;
-            }
-            if name.kind != Kind::Person && name.probability >= SOUGHT {
-                let text = &view.text[name.start..name.end];
-                let one = sought.entry(text).or_insert((label, true));
-                // A name that stands for two things is sought as neither.
-                one.1 &= one.0 == label;
-            }
-            people.push(Span::new(name.start, name.end, label, score(name.probability, name.kind, recall)));
+            spans.push(Span { score: score(span.score, kind, recall), ..span });
         }
     }
     person::complete(views, names, &mut found);
@@ -63,6 +79,11 @@ const NAMES_OF_FIELDS: [&str; 25] = [
     "SSN", "ITIN", "EIN", "TIN", "NPI", "MRN", "MBI", "DOB", "IBAN", "BIC", "SWIFT", "VAT", "NINO", "NIE", "NIF",
     "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS",
 ];
+
+/// Whether a name is no name, but stands for one.
+fn is_nobodys(view: &View<'_>, start: usize, end: usize) -> bool {
+    is_written_by_us(view, start, end) || NAMES_OF_FIELDS.contains(&&view.text[start..end])
+}
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).
 fn is_written_by_us(view: &View<'_>, start: usize, end: usize) -> bool {

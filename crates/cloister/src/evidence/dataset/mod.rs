@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Gate;
+use super::{ClassifierFacts, Gate};
 
 pub use page::page;
 
@@ -52,6 +52,9 @@ pub struct DatasetFacts {
     pub keep_until: Option<String>,
     /// What was noticed about the records.
     pub quality: QualityFacts,
+    /// The classifier that searched for personal data beside the detectors of the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierFacts>,
     /// How far people can be told apart, if that was asked.
     pub risk: Option<RiskFacts>,
 }

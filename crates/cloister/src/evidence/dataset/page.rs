@@ -297,6 +297,10 @@ fn measured(facts: &DatasetFacts) -> String {
         rows.push(fact("Labels", count(labels), "different short answers"));
     }
     rows.push(fact("Repeated lines", count(quality.repeated_lines), "lines and sentences that many records share"));
+    if let Some(classifier) = &facts.classifier {
+        let digest = format!("searched for personal data too; SHA-256 of its files {}", classifier.sha256);
+        rows.push(fact("Classifier", &classifier.name, digest));
+    }
     let on = format!("<p class=\"fine\">{}</p>", escape(&on(&quality.measured_on)));
     section("measured", "What was read", &format!("{files}{}{on}", self::facts(&rows)))
 }
@@ -389,6 +393,11 @@ mod tests {
                 repeated_lines: 3,
                 options: serde_json::json!({}),
             },
+            classifier: Some(ClassifierFacts {
+                name: "names-small".into(),
+                sha256: "5d".repeat(32),
+                files: [("model.safetensors".to_owned(), "6e".repeat(32))].into(),
+            }),
             risk: Some(RiskFacts {
                 measured_on,
                 quasi_identifiers: vec![("/age:10".into(), 7)],
