@@ -12,6 +12,9 @@ use super::console::Console;
 use super::hint::Usage;
 use crate::evidence::ClassifierFacts;
 
+/// Half the memory and up to three times the speed of `f32`; probabilities move by up to 0.02, and hardly ever over a threshold.
+const PRECISION: Precision = Precision::Bf16;
+
 /// The folder of the flag or the environment, else of the configuration files.
 pub(super) fn folder(flag: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
     match flag {
@@ -28,7 +31,7 @@ pub(super) fn join(
     folder: Option<&Path>,
 ) -> anyhow::Result<(Detector, Option<ClassifierFacts>)> {
     let Some(folder) = folder else { return Ok((detector, None)) };
-    let classifier = TokenClassifier::open(folder, Precision::F32).map_err(|error| refused(folder, &error))?;
+    let classifier = TokenClassifier::open(folder, PRECISION).map_err(|error| refused(folder, &error))?;
     let identity = classifier.identity();
     let facts =
         ClassifierFacts { name: identity.name.clone(), sha256: identity.sha256.clone(), files: identity.files.clone() };

@@ -14,6 +14,9 @@ pub(super) enum Group {
     Name(Label),
     /// A part of a postal address.
     Address,
+    /// A town or state as a part of an address. Alone it is nothing: models that know this label learned it from forms, and
+    /// find towns where there are none in other text.
+    Town,
     /// A number, an address of the web, or what else is written without words.
     Code(Label),
     /// A number that stands for a person, of whatever authority.
@@ -24,7 +27,7 @@ impl Group {
     pub(super) fn label(self) -> Label {
         match self {
             Self::Name(label) | Self::Code(label) => label,
-            Self::Address => Label::LOCATION,
+            Self::Address | Self::Town => Label::LOCATION,
             Self::Identity => Label::ACCOUNT_NUMBER,
         }
     }
@@ -33,7 +36,7 @@ impl Group {
         match self {
             Self::Address => Some("address"),
             Self::Identity => Some("identity-number"),
-            Self::Name(_) | Self::Code(_) => None,
+            Self::Name(_) | Self::Town | Self::Code(_) => None,
         }
     }
 
@@ -42,13 +45,12 @@ impl Group {
         matches!(self, Self::Name(_))
     }
 
-    /// Whether a word of `next` behind `gap` belongs to the same candidate. A place joins the address that it is part of;
-    /// two places alone stay two.
+    /// Whether a word of `next` behind `gap` belongs to the same candidate. What stands on another line of an address, or behind
+    /// a comma, is a candidate of its own, as it is for the rules.
     pub(super) fn joins(self, next: Self, gap: &str) -> bool {
-        let place = Self::Name(Label::LOCATION);
         let (most, between): (usize, &[char]) = match (self, next) {
-            (Self::Address, Self::Address) => (3, &[' ', ',', '.', '-', '/', '#', '\n', '\r']),
-            (Self::Address, other) | (other, Self::Address) if other == place => (2, &[' ', ',', '\n']),
+            (Self::Address, Self::Address) => (3, &[' ', ',', '.', '-', '/', '#']),
+            (Self::Address | Self::Town, Self::Address | Self::Town) => (1, &[' ']),
             (Self::Name(a), Self::Name(b)) if a == b => (2, &[' ', '-', '\'', '’', '.', '&']),
             (Self::Code(a), Self::Code(b)) if a == b => (2, &[' ', '-', '.', '/', '(', ')', '@', '_', ':', '+']),
             (Self::Identity, Self::Identity) => (1, &[' ', '-', '.', '/']),
@@ -66,8 +68,9 @@ impl Group {
     pub(super) fn suits(self, text: &str) -> bool {
         let digits = || text.chars().filter(|c| c.is_numeric()).count();
         match self {
-            Self::Name(_) => text.chars().filter(|c| c.is_alphabetic()).count() > 1,
-            Self::Address => text.chars().count() > 2,
+            Self::Name(_) => text.chars().filter(|c| c.is_alphabetic()).count() > 1 && !is_lower_case(text),
+            Self::Address => text.chars().count() > if digits() > 0 { 2 } else { 5 },
+            Self::Town => false,
             Self::Identity => digits() > 4,
             Self::Code(Label::EMAIL_ADDRESS) => text.contains('@'),
             Self::Code(Label::URL) => text.contains('.') && !text.contains('@'),
@@ -80,10 +83,9 @@ impl Group {
     }
 }
 
-/// A meaning with the name that it was read from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Meaning {
-    pub(super) group: Group,
+/// Whether all letters are small ones. Models that do not see case find names among the words of plain prose.
+fn is_lower_case(text: &str) -> bool {
+    text.chars().all(|c| !c.is_alphabetic() || c.is_lowercase())
 }
 
 /// What a label of a model says.
@@ -99,7 +101,8 @@ pub(super) struct Tag {
 pub(super) struct Meanings {
     /// One for each label of the model; absent for `O` and for what is not known.
     pub(super) tags: Vec<Option<Tag>>,
-    pub(super) known: Vec<Meaning>,
+    /// The groups of the different names, in the order in which they come.
+    pub(super) known: Vec<Group>,
     /// Names without prefix, sorted.
     pub(super) unknown: Vec<String>,
 }
@@ -122,7 +125,7 @@ impl Meanings {
             };
             let meaning = names.iter().position(|known| *known == name).unwrap_or_else(|| {
                 names.push(name);
-                known.push(Meaning { group });
+                known.push(group);
                 names.len() - 1
             });
             Some(Tag { meaning, begins: matches!(prefix, "B" | "S" | "U") })
@@ -137,9 +140,8 @@ fn group(name: &str) -> Option<Group> {
         "PER" | "PERSON" | "NAME" | "GIVEN_NAME" | "GIVENNAME" | "FIRST_NAME" | "FIRSTNAME" | "MIDDLE_NAME"
         | "MIDDLENAME" | "LAST_NAME" | "LASTNAME" | "SURNAME" | "FULL_NAME" | "PATIENT" | "DOCTOR" | "STAFF"
         | "HCW" | "NAME_STUDENT" | "PRIVATE_PERSON" => Group::Name(Label::PERSON),
-        "LOC" | "LOCATION" | "GPE" | "FAC" | "FACILITY" | "CITY" | "STATE" | "COUNTY" | "COUNTRY" | "REGION" => {
-            Group::Name(Label::LOCATION)
-        }
+        "LOC" | "LOCATION" | "GPE" | "FAC" | "FACILITY" | "COUNTRY" | "REGION" => Group::Name(Label::LOCATION),
+        "CITY" | "TOWN" | "STATE" | "COUNTY" => Group::Town,
         "ORG" | "ORGANIZATION" | "ORGANISATION" | "COMPANY" | "COMPANY_NAME" | "COMPANYNAME" | "CORPORATION"
         | "HOSPITAL" => Group::Name(Label::ORGANIZATION),
         "ADDRESS" | "STREET" | "STREET_NAME" | "STREET_ADDRESS" | "BUILDING_NUMBER" | "BUILDINGNUMBER"
@@ -180,7 +182,7 @@ mod tests {
             ["O", "B-GIVEN_NAME", "I-GIVEN_NAME", "L-zipcode", "U-ORG", "B-MISC", "I-MISC", "EMAIL_ADDRESS", "LABEL_7"];
         let meanings = Meanings::of(&labels.map(str::to_owned));
         assert_eq!(meanings.unknown, ["LABEL_7", "MISC"]);
-        let of = |index: usize| meanings.tags[index].map(|tag| (meanings.known[tag.meaning].group, tag.begins));
+        let of = |index: usize| meanings.tags[index].map(|tag| (meanings.known[tag.meaning], tag.begins));
         assert_eq!(of(0), None);
         assert_eq!(of(1), Some((Group::Name(Label::PERSON), true)));
         assert_eq!(of(2), Some((Group::Name(Label::PERSON), false)));
@@ -192,11 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_an_address_join_and_places_alone_do_not() {
-        let place = Group::Name(Label::LOCATION);
-        assert!(Group::Address.joins(place, ", ") && place.joins(Group::Address, " "));
-        assert_eq!(place.with(Group::Address), Group::Address);
-        assert!(!place.joins(place, ", ") && !Group::Address.joins(place, " near "));
+    fn pieces_of_an_address_join_and_towns_alone_are_nothing() {
+        assert!(Group::Address.joins(Group::Town, " ") && Group::Town.joins(Group::Address, " "));
+        assert!(Group::Address.joins(Group::Address, ", ") && !Group::Address.joins(Group::Address, "\n"));
+        assert_eq!(Group::Town.with(Group::Address), Group::Address);
+        assert!(!Group::Address.joins(Group::Town, ", ") && !Group::Address.joins(Group::Town, " near "));
+        assert!(!Group::Town.suits("Springfield"));
         assert!(Group::Name(Label::PERSON).joins(Group::Name(Label::PERSON), "-"));
         assert!(!Group::Name(Label::PERSON).joins(Group::Name(Label::ORGANIZATION), " "));
     }
@@ -205,6 +208,8 @@ mod tests {
     fn a_value_has_what_its_kind_needs() {
         assert!(!Group::Code(Label::EMAIL_ADDRESS).suits("ana") && Group::Code(Label::EMAIL_ADDRESS).suits("a@b.org"));
         assert!(!Group::Code(Label::PHONE_NUMBER).suits("12-34") && !Group::Name(Label::PERSON).suits("7"));
+        assert!(!Group::Name(Label::PERSON).suits("ana") && Group::Name(Label::PERSON).suits("東京"));
+        assert!(!Group::Address.suits("Suite") && Group::Address.suits("12 b"));
         assert!(!Group::Identity.suits("ticket") && Group::Identity.suits("AB 12345"));
     }
 }

@@ -18,7 +18,7 @@ const ELSEWHERE: f32 = 0.6;
 const WORDS: usize = 4;
 
 /// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`]. `classified` is
-/// what a classifier found in each text, names and others, scored by their probability; empty without one.
+/// what a classifier found in each text, names and others; empty without one. It fills gaps.
 pub(crate) fn find(
     views: &[View<'_>],
     names: &Names,
@@ -50,15 +50,16 @@ pub(crate) fn find(
         }
     }
     for ((view, spans), classified) in views.iter().zip(&mut found).zip(classified) {
-        for span in classified.into_iter().filter(|span| !is_nobodys(view, span.start, span.end)) {
-            let Some(kind) = Kind::ALL.into_iter().find(|kind| label(*kind) == span.label) else {
-                spans.push(span);
+        for span in in_gaps(classified, spans) {
+            if is_nobodys(view, span.start, span.end) {
                 continue;
-            };
-            if span.kind.is_none() {
+            }
+            let kind = Kind::ALL.into_iter().find(|kind| label(*kind) == span.label);
+            if kind.is_some() && span.kind.is_none() {
                 seek_elsewhere(&view.text[span.start..span.end], span.label, span.score);
             }
-            spans.push(Span { score: score(span.score, kind, recall), ..span });
+            let score = kind.map_or(span.score, |kind| score(span.score, kind, recall));
+            spans.push(Span { score, ..span });
         }
     }
     person::complete(views, names, &mut found);
@@ -69,6 +70,24 @@ pub(crate) fn find(
         }
     }
     found
+}
+
+/// What a classifier found that touches nothing that was found with confidence: its borders are no better, and its labels worse.
+fn in_gaps(mut classified: Vec<Span>, found: &[Span]) -> Vec<Span> {
+    let mut sure: Vec<(usize, usize)> =
+        found.iter().filter(|span| span.score >= 0.5).map(|span| (span.start, span.end)).collect();
+    sure.sort_unstable();
+    // The furthest end so far, since spans may lie in one another.
+    let mut furthest = 0;
+    for (_, end) in &mut sure {
+        furthest = furthest.max(*end);
+        *end = furthest;
+    }
+    classified.retain(|span| {
+        let before = sure.partition_point(|(start, _)| *start < span.end);
+        before.checked_sub(1).is_none_or(|last| sure[last].1 <= span.start)
+    });
+    classified
 }
 
 /// The rules' own names count beside the tagger's from this score on.

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod bad_input;
+mod classifier;
 #[cfg(feature = "columnar")]
 mod columnar;
 mod formats;
