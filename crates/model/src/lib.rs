@@ -3,6 +3,7 @@
 //! Invariant: nothing here knows about privacy policy, and no message carries text of a record.
 
 pub mod base;
+pub mod bert;
 pub mod chat;
 pub mod composed;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod tokenizer;
 pub mod weights;
 
 pub use base::{Base, BaseIdentity};
+pub use bert::{TokenClassifier, TokenLabels};
 pub use chat::{ChatTemplate, Message};
 pub use config::DecoderConfig;
 pub use decoder::{Activations, Decoder, ExampleLoss, Kernels, Session, Workspace};

@@ -244,6 +244,12 @@ pub enum Error {
         /// The cause, without record content.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The classifier that the caller brought could not read a text: what it would have found there is not known.
+    #[error("the classifier could not read everything: {reason}")]
+    Classifier {
+        /// The cause, without record content.
+        reason: String,
+    },
     /// A threshold outside 0 to 1.
     #[error("threshold {value} is not between 0 and 1")]
     Threshold {

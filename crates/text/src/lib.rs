@@ -31,7 +31,9 @@ pub mod replace;
 pub mod risk;
 pub mod tagger;
 
-pub use detect::{Detector, DetectorOptions, LOCALES, Label, Span, code_points, is_valid};
+pub use detect::{
+    ClassifiedToken, Detector, DetectorOptions, LOCALES, Label, Span, TokenClassifier, code_points, is_valid,
+};
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 pub use records::{

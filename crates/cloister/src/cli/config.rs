@@ -115,6 +115,9 @@ pub struct Settings {
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     pub keep: Option<Vec<String>>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    pub classifier: Option<PathBuf>,
     /// Public records on which the result is evaluated
     #[arg(long, env = "CLOISTER_EVALUATION", value_name = "FILE", hide_env = true)]
     pub evaluation: Option<PathBuf>,
@@ -309,6 +312,7 @@ keys!(
     locales,
     recall,
     keep,
+    classifier,
     evaluation,
     metrics,
     export,

@@ -4,13 +4,17 @@
 //! weaker one whole.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use cloister_text::{DetectorOptions, Label};
+use cloister_text::{Detector, DetectorOptions, Label};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::classifier;
 use super::config::Settings;
+use super::console::Console;
+use crate::evidence::DetectionFacts;
 
 /// Flags of detection.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -28,20 +32,30 @@ pub(super) struct DetectionArgs {
     /// Texts that are nobody's personal data, such as the name of your company; repeat it, or use a comma
     #[arg(long, env = "CLOISTER_KEEP", value_name = "TEXT", hide_env = true, value_delimiter = ',')]
     keep: Option<Vec<String>>,
+    /// Folder of a BERT token classifier that looks for personal data too
+    #[arg(long, env = "CLOISTER_CLASSIFIER", value_name = "DIR", hide_env = true)]
+    classifier: Option<PathBuf>,
 }
 
 impl DetectionArgs {
-    /// The options of the flags, with the gaps filled from the configuration files.
-    pub(super) fn options(&self) -> anyhow::Result<DetectorOptions> {
-        let DetectionArgs { threshold, locales, recall, keep } = self.clone();
-        let flags = Settings { threshold, locales, recall, keep, ..Settings::default() };
-        Ok(flags.resolve()?.detection())
+    /// The detectors of the flags, with the gaps filled from the configuration files, and what the evidence says of them.
+    pub(super) fn detector(&self, console: &Console) -> anyhow::Result<(Detector, DetectionFacts)> {
+        let DetectionArgs { threshold, locales, recall, keep, classifier } = self.clone();
+        let flags = Settings { threshold, locales, recall, keep, classifier, ..Settings::default() };
+        flags.resolve()?.detector(console)
     }
 }
 
 impl Settings {
-    /// What these settings say of detection.
-    pub(super) fn detection(&self) -> DetectorOptions {
+    /// The detectors of these settings, and what the evidence says of them.
+    pub(super) fn detector(&self, console: &Console) -> anyhow::Result<(Detector, DetectionFacts)> {
+        let options = self.detection();
+        let detector = Detector::new(&options)?;
+        let (detector, classifier) = classifier::join(console, detector, self.classifier.as_deref())?;
+        Ok((detector, DetectionFacts::of(&options, classifier)))
+    }
+
+    fn detection(&self) -> DetectorOptions {
         let standard = DetectorOptions::default();
         let given = self.threshold.as_deref().unwrap_or_default();
         let of_all = given.iter().rev().find(|threshold| threshold.label.is_none());
@@ -58,7 +72,11 @@ impl Settings {
 
     /// Whether anything is said of detection.
     pub(super) fn says_detection(&self) -> bool {
-        self.threshold.is_some() || self.locales.is_some() || self.recall.is_some() || self.keep.is_some()
+        self.threshold.is_some()
+            || self.locales.is_some()
+            || self.recall.is_some()
+            || self.keep.is_some()
+            || self.classifier.is_some()
     }
 }
 

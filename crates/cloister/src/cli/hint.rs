@@ -150,7 +150,7 @@ fn text(error: &cloister_text::Error) -> Advice {
         return text(source);
     }
     let exit = match error {
-        E::Read { .. } | E::Open { .. } | E::Detector { .. } => Exit::Failed,
+        E::Read { .. } | E::Open { .. } | E::Detector { .. } | E::Classifier { .. } => Exit::Failed,
         E::Seal { .. } => Exit::Broken,
         _ => Exit::Usage,
     };

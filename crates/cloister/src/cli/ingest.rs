@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloister_text::Detector;
 use cloister_text::quality::WordList;
 use serde_json::{Map, Value, json};
 
@@ -145,8 +144,7 @@ impl Args {
         let options = settings.quality.clone().unwrap_or_default();
         let risk = self.risk.request()?;
         config::tell_places(console);
-        let detection = self.detection.options()?;
-        let detector = Detector::new(&detection)?;
+        let (detector, detection) = self.detection.detector(console)?;
         let toxic = match &self.toxic_words {
             Some(path) => WordList::parse(&fs::read_to_string(path).map_err(crate::Error::read(path))?),
             None => WordList::standard(),
@@ -179,7 +177,7 @@ impl Args {
         };
         let ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
         drop(progress);
-        let facts = self.facts(&ingested, &provenance, (&options, &detection), now)?;
+        let facts = self.facts(&ingested, &provenance, (&options, detection), now)?;
         files.commit(self, out, &facts, &key)?;
         tell(console, self, out, &facts, &ingested);
         let (verdict, exit) = if facts.passed { ("passed", Exit::Passed) } else { ("refused", Exit::Refused) };

@@ -8,6 +8,7 @@
 mod audit;
 mod bench;
 mod budget;
+mod classifier;
 mod completions;
 pub mod config;
 pub mod console;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use cloister_text::{Detector, Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer, SurrogateKey};
+use cloister_text::{Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer, SurrogateKey};
 use serde_json::{Map, Value, json};
 
 use super::config::{self, ColumnMap, Settings};
@@ -17,7 +17,6 @@ use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
-use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile};
 use crate::protect::{self, restore, write_map, write_records, write_sealed};
 use crate::{interrupt, keys};
@@ -84,8 +83,7 @@ impl Args {
         }
         config::tell_places(console);
         let policy = self.policy()?;
-        let options = self.detection.options()?;
-        let detector = Detector::new(&options)?;
+        let (detector, detection) = self.detection.detector(console)?;
         let mut out = self.create(&self.out)?;
         let mut map = self.map.as_deref().map(|path| self.create(path)).transpose()?;
         let key = match &self.key {
@@ -104,6 +102,7 @@ impl Args {
         })?;
         let report = cloister_text::protect(&mut dataset, &detector, &replacer);
         interrupt::check()?;
+        detector.check()?;
         if replacer.policy().encrypts() {
             write_sealed(&dataset, restores.then_some(source.as_slice()), replacer.sealer(), &mut out)?;
         } else {
@@ -128,7 +127,7 @@ impl Args {
         fields.insert("map".into(), json!(self.map));
         fields.insert("state".into(), json!(state));
         fields.insert("not_searched_for".into(), json!(NOT_SEARCHED_FOR));
-        fields.insert("detection".into(), serde_json::to_value(DetectionFacts::of(&options))?);
+        fields.insert("detection".into(), serde_json::to_value(detection)?);
         if let Value::Object(counts) = serde_json::to_value(&report)? {
             fields.extend(counts);
         }

@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 use cloister_text::risk::binomial::{at_most, two_sided};
 use cloister_text::risk::tab::{Share, TabScore};
-use cloister_text::{Columns, Dataset, Detector, DetectorOptions};
+use cloister_text::{Columns, Dataset, Detector};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
@@ -59,7 +59,7 @@ impl ReviewArgs {
         console: &Console,
         file: &Path,
         columns: &Columns,
-        (options, detector): (&DetectorOptions, &Detector),
+        (detector, detection): (&Detector, DetectionFacts),
     ) -> anyhow::Result<Exit> {
         if file == Path::new("-") {
             return Err(Usage::new("a review needs its records again when it goes on", "name a file").into());
@@ -69,7 +69,7 @@ impl ReviewArgs {
             name.push(".review.json");
             name.into()
         });
-        let (dataset, mut state) = self.open(console, file, columns, DetectionFacts::of(options), &path)?;
+        let (dataset, mut state) = self.open(console, file, columns, detection, &path)?;
         let sample: Vec<usize> = state.sampled();
         let terminal = Terminal::open()?;
         let reviewer = self.reviewer();
@@ -79,8 +79,12 @@ impl ReviewArgs {
         state.sit_down(reviewer, Date::of(SystemTime::now()).to_string());
         let color = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let mut session = Session::new(&dataset, detector, &sample, color);
-        let ended = session.run(&mut state, terminal.reader, terminal.writer, |state| state.write(&path))?;
+        let ended = session.run(&mut state, terminal.reader, terminal.writer, |state| {
+            detector.check()?;
+            state.write(&path)
+        })?;
         let found = session.found(&state);
+        detector.check()?;
         let done = ended == Ended::Done;
         tell(console, &state, &found, done);
         if !done {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cloister_dp::{OptimizerConfig, PrivacyPlan, Unit};
-use cloister_text::{Detector, DetectorOptions, Profile, ProtectReport, Replacer, Scope, SurrogateKey};
+use cloister_text::{Profile, ProtectReport, Replacer, Scope, SurrogateKey};
 use serde_json::{Value, json};
 
 use super::Exit;
@@ -125,8 +125,7 @@ impl Args {
             let hint = "train on surrogates; `cloister protect --profile reversible` is for files that must come back";
             return Err(Usage::new("nothing can be learned from encrypted values", hint).into());
         }
-        let options = self.flags.settings.detection();
-        let detector = Detector::new(&options)?;
+        let (detector, detection) = self.flags.settings.detector(console)?;
         let (draft, mut dataset) = Draft::of(console, &self.flags, &self.data)?;
         let ready = open_base(console, &base, &self.flags.settings)?;
         interrupt::watch();
@@ -141,6 +140,7 @@ impl Args {
             },
         };
         let protection = cloister_text::protect(&mut dataset, &detector, &Replacer::new(key, profile, SCOPE));
+        detector.check()?;
         console.say(format_args!(
             "protected {} of {}, {} replaced, {} left",
             protection.records_changed,
@@ -201,7 +201,7 @@ impl Args {
         let exported = release::export_trained(console, settings, ready, &layout.adapter(), &layout.out);
         let exports = exported.as_ref().ok().and_then(Option::as_ref).map(export_facts).unwrap_or_default();
         let facts = Facts { args: &self, layout: &layout, prepared: &prepared, outcome: &outcome, shape, exports };
-        let evidence = facts.gather(&protection, profile, &options)?;
+        let evidence = facts.gather(&protection, profile, detection)?;
         write(&layout.out.join("evidence.json"), evidence.to_json()?.as_bytes())?;
         write(&layout.out.join("report.html"), report(&evidence).as_bytes())?;
         remove_snapshot(&layout.snapshot());
@@ -290,7 +290,7 @@ impl Facts<'_> {
         &self,
         protection: &ProtectReport,
         profile: Profile,
-        options: &DetectorOptions,
+        detection: DetectionFacts,
     ) -> anyhow::Result<Evidence> {
         let Facts { prepared, outcome, .. } = self;
         let identity = &prepared.ready.base.identity;
@@ -321,7 +321,7 @@ impl Facts<'_> {
                 tensor_types: identity.tensor_types.iter().map(|(name, n)| (name.clone(), *n as u64)).collect(),
             },
             data: self.data()?,
-            protection: Some(protection_facts(protection, profile, options)),
+            protection: Some(protection_facts(protection, profile, detection)),
             privacy: privacy_facts(&prepared.plan, prepared.most_records)?,
             training: self.training(),
             utility,
@@ -462,7 +462,7 @@ fn export_facts(exported: &crate::release::Outcome) -> Vec<ExportFacts> {
     exported.files.iter().map(file).collect()
 }
 
-fn protection_facts(protection: &ProtectReport, profile: Profile, options: &DetectorOptions) -> ProtectionFacts {
+fn protection_facts(protection: &ProtectReport, profile: Profile, detection: DetectionFacts) -> ProtectionFacts {
     let mut labels: Vec<&cloister_text::Label> =
         [&protection.found, &protection.found_later, &protection.residual].into_iter().flat_map(|n| n.keys()).collect();
     labels.sort_unstable();
@@ -471,7 +471,7 @@ fn protection_facts(protection: &ProtectReport, profile: Profile, options: &Dete
     ProtectionFacts {
         profile: profile.to_string(),
         scope: SCOPE.to_string(),
-        detection: DetectionFacts::of(options),
+        detection,
         labels: labels
             .into_iter()
             .map(|label| LabelFacts {

@@ -5,7 +5,6 @@ use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use cloister_text::Detector;
 use serde_json::{Map, Value, json};
 
 use super::config::{self, ColumnMap, whole};
@@ -14,7 +13,6 @@ use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::review::{self, ReviewArgs};
 use super::{Exit, input};
-use crate::evidence::DetectionFacts;
 use crate::files::{Keep, WholeFile, human_bytes};
 use crate::progress::Unit;
 use crate::scan::{Gold, RecordSpans, Report, Scan, Score, Summary, write_line};
@@ -75,10 +73,9 @@ enum Target {
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
         config::tell_places(console);
-        let options = self.detection.options()?;
-        let detector = Detector::new(&options)?;
+        let (detector, detection) = self.detection.detector(console)?;
         if self.review.review {
-            return self.review.run(console, &self.file, &input::columns(self.columns)?, (&options, &detector));
+            return self.review.run(console, &self.file, &input::columns(self.columns)?, (&detector, detection));
         }
         if let Some(gold) = self.gold.as_deref()
             && review::is_tab(gold)?
@@ -126,7 +123,7 @@ impl Args {
         tell(console, &summary, score.as_ref(), started.elapsed().as_secs_f64());
         let mut fields = Map::new();
         fields.insert("candidates".into(), self.candidates.into());
-        fields.insert("detection".into(), serde_json::to_value(DetectionFacts::of(&options))?);
+        fields.insert("detection".into(), serde_json::to_value(detection)?);
         if let Value::Object(counts) = serde_json::to_value(&summary)? {
             fields.extend(counts);
         }

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::words::escape;
 
+/// A token classifier that the user named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassifierFacts {
+    /// The name of its folder, without the path.
+    pub name: String,
+    /// SHA-256 of the lines `digest  name` of its files, sorted by name; hex.
+    pub sha256: String,
+    /// SHA-256 of each file that was used, by name; hex.
+    pub files: BTreeMap<String, String>,
+}
+
 /// What was searched for, and from which score on it counted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DetectionFacts {
@@ -23,17 +34,21 @@ pub struct DetectionFacts {
     /// Texts that someone declared to be nobody's: they were not searched for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep: Vec<String>,
+    /// The classifier that searched beside the detectors of the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classifier: Option<ClassifierFacts>,
 }
 
 impl DetectionFacts {
-    /// The facts of these options.
-    pub fn of(options: &DetectorOptions) -> Self {
+    /// The facts of these options, and of a classifier beside them.
+    pub fn of(options: &DetectorOptions, classifier: Option<ClassifierFacts>) -> Self {
         Self {
             threshold: decimal(options.threshold),
             thresholds: options.thresholds.iter().map(|(label, score)| (label.clone(), decimal(*score))).collect(),
             locales: options.locales.clone(),
             recall: decimal(options.recall),
             keep: options.keep.clone(),
+            classifier,
         }
     }
 
@@ -63,6 +78,15 @@ impl DetectionFacts {
             words +=
                 &format!(" Declared to be nobody's, and left as they are: <em>{}</em>.", escape(&self.keep.join(", ")));
         }
+        if let Some(classifier) = &self.classifier {
+            words += &format!(
+                " A token classifier that does not come with the product searched too: <em>{}</em>.",
+                escape(&classifier.name)
+            );
+            if let Some(digest) = classifier.files.get("model.safetensors") {
+                words += &format!(" Its weights have the SHA-256 <code>{}</code>.", escape(digest));
+            }
+        }
         words
     }
 }
@@ -79,14 +103,22 @@ mod tests {
     #[test]
     fn everything_that_was_chosen_is_said() {
         let mut options = DetectorOptions::default();
-        let usual = DetectionFacts::of(&options).in_words();
+        let usual = DetectionFacts::of(&options, None).in_words();
         assert!(usual.starts_with("What scored 0.5 or more counted; a missed name cost 0.6 of 1"), "{usual}");
         assert!(!usual.contains("nobody's"));
         options.thresholds.insert("PERSON".into(), 0.3);
         options.locales = Some(vec!["us".into(), "<gb>".into()]);
         options.keep = vec!["Harbour & Line".into()];
-        let words = DetectionFacts::of(&options).in_words();
-        for part in ["PERSON</code> from 0.3 on", "<em>us, &lt;gb&gt;</em>", "<em>Harbour &amp; Line</em>"] {
+        let files = BTreeMap::from([("model.safetensors".to_owned(), "6e".repeat(32))]);
+        let classifier = ClassifierFacts { name: "names-<small>".into(), sha256: "5d".repeat(32), files };
+        let words = DetectionFacts::of(&options, Some(classifier)).in_words();
+        for part in [
+            "PERSON</code> from 0.3 on",
+            "<em>us, &lt;gb&gt;</em>",
+            "<em>Harbour &amp; Line</em>",
+            "<em>names-&lt;small&gt;</em>",
+            "<code>6e6e",
+        ] {
             assert!(words.contains(part), "{words}");
         }
     }

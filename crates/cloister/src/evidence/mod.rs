@@ -21,7 +21,7 @@ mod words;
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use detection::DetectionFacts;
+pub use detection::{ClassifierFacts, DetectionFacts};
 pub use facts::{
     AdapterFacts, BaseFacts, Check, DataFacts, DatasetOf, Evidence, ExportFacts, Gate, LabelFacts, PersonFacts,
     PrivacyFacts, ProtectionFacts, SCHEMA, TrainingFacts, UtilityFacts, Verdict,

@@ -62,6 +62,11 @@ pub(crate) fn private() -> Evidence {
                 locales: Some(vec!["us".into(), "gb".into()]),
                 recall: 0.6,
                 keep: vec!["Harbour Line".into()],
+                classifier: Some(ClassifierFacts {
+                    name: "names-small".into(),
+                    sha256: "5d".repeat(32),
+                    files: [("model.safetensors".to_owned(), "6e".repeat(32))].into(),
+                }),
             },
             labels: labels.into_iter().map(label).collect(),
         }),

@@ -153,6 +153,7 @@ pub fn ingest(
     }
     let shape = shape.ok_or(Error::NoRecord)?;
     let (assessment, unreadable, read) = first.end();
+    request.detector.check()?;
     let quality = assessment.decide(&analyst);
 
     let mut second = SecondReading {

@@ -169,6 +169,7 @@ impl Scan<'_> {
                 Ok(())
             },
         )?;
+        self.detector.check()?;
         tally.extend(source.leftover_findings());
         if summary.records == 0 {
             return Err(refusal.unwrap_or(cloister_text::Error::Empty).into());

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod canary;
+mod classifier;
 mod ingest;
 mod kill;
 mod metrics;

@@ -30,8 +30,8 @@ const LARGEST_SETTINGS_BYTES: u64 = 256 << 20;
 /// # Errors
 /// As [`Base::open`].
 pub(crate) fn open(folder: &Path, precision: Precision) -> Result<(Base, Weights)> {
-    let mut files = Files { folder, digests: BTreeMap::new() };
-    let settings = files.object("config.json")?.ok_or_else(|| malformed(folder, "has no config.json"))?;
+    let mut files = Files::of(folder);
+    let settings = files.settings()?;
     let shape = settings::read(&settings)?;
     let (weights, tensor_types) = weights(&mut files, &shape, precision)?;
     let (config, _) = shape;
@@ -43,30 +43,41 @@ pub(crate) fn open(folder: &Path, precision: Precision) -> Result<(Base, Weights
             None => None,
         },
     };
-    let lines: String = files.digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
-    let identity = BaseIdentity {
-        name: folder_name(folder),
-        sha256: hex(&Sha256::digest(lines.as_bytes())),
-        format: "safetensors",
-        tensor_types,
-    };
+    let identity =
+        BaseIdentity { name: folder_name(folder), sha256: files.digests().0, format: "safetensors", tensor_types };
     Ok((Base { config, tokenizer, template, identity }, weights))
 }
 
 /// The files of a folder; remembers the digest of each that is read.
-struct Files<'a> {
+pub(crate) struct Files<'a> {
     folder: &'a Path,
     digests: BTreeMap<String, String>,
 }
 
-impl Files<'_> {
+impl<'a> Files<'a> {
+    pub(crate) fn of(folder: &'a Path) -> Self {
+        Self { folder, digests: BTreeMap::new() }
+    }
+
+    /// Lower-case hexadecimal SHA-256 of the lines `digest  name` of the files read so far, sorted by name, and the digests.
+    pub(crate) fn digests(self) -> (String, BTreeMap<String, String>) {
+        let lines: String = self.digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+        (hex(&Sha256::digest(lines.as_bytes())), self.digests)
+    }
+
     fn map(&mut self, name: &str) -> Result<Mapping> {
         let mapping = Mapping::open(&self.folder.join(name))?;
         self.digests.insert(name.to_owned(), hex(&Sha256::digest(&mapping[..])));
         Ok(mapping)
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<String>> {
+    /// `config.json`, which every folder has.
+    pub(crate) fn settings(&mut self) -> Result<Map<String, Value>> {
+        let folder = self.folder;
+        self.object("config.json")?.ok_or_else(|| malformed(folder, "has no config.json"))
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>> {
         let path = self.folder.join(name);
         let failed = |source| Error::Io { action: "read", path: path.clone(), source };
         match std::fs::metadata(&path) {
@@ -82,7 +93,7 @@ impl Files<'_> {
         Ok(Some(text))
     }
 
-    fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>> {
+    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Map<String, Value>>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let path = self.folder.join(name);
         match serde_json::from_str(&text) {
@@ -97,12 +108,24 @@ fn malformed(folder: &Path, problem: impl Into<String>) -> Error {
     Error::Format { format: "safetensors", path: folder.to_path_buf(), problem: problem.into() }
 }
 
-/// Which file holds each tensor, then all of them.
 fn weights(
     files: &mut Files<'_>,
     (config, query_gain): &Shape,
     precision: Precision,
 ) -> Result<(Weights, Vec<(String, usize)>)> {
+    with_tensors(files, &[], |tensors| {
+        tensors.refuse_strangers(config)?;
+        let types = tensors.types.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
+        Ok((tensors.read(config, *query_gain, precision)?, types))
+    })
+}
+
+/// Which file holds each tensor, then what `read` makes of all of them but `ignored` ones, whose types may be any.
+pub(crate) fn with_tensors<R>(
+    files: &mut Files<'_>,
+    ignored: &[&str],
+    read: impl FnOnce(&Tensors<'_>) -> Result<R>,
+) -> Result<R> {
     let names = shards(files)?;
     let mappings = names.iter().map(|name| files.map(name)).collect::<Result<Vec<_>>>()?;
     let mut tensors = Tensors { by_name: BTreeMap::new(), types: BTreeMap::new() };
@@ -113,7 +136,7 @@ fn weights(
             path: path.clone(),
             problem: error.to_string(),
         })?;
-        for (tensor, view) in parsed.tensors() {
+        for (tensor, view) in parsed.tensors().into_iter().filter(|(name, _)| !ignored.contains(&name.as_str())) {
             let kind = match view.dtype() {
                 Dtype::F32 => TensorType::F32,
                 Dtype::F16 => TensorType::F16,
@@ -128,9 +151,7 @@ fn weights(
             }
         }
     }
-    tensors.refuse_strangers(config)?;
-    let types = tensors.types.iter().map(|(&name, &count)| (name.to_owned(), count)).collect();
-    Ok((tensors.read(config, *query_gain, precision)?, types))
+    read(&tensors)
 }
 
 /// Names of the weight files.
@@ -168,7 +189,8 @@ struct Stored<'a> {
     bytes: &'a [u8],
 }
 
-struct Tensors<'a> {
+/// The tensors of a folder, by name.
+pub(crate) struct Tensors<'a> {
     by_name: BTreeMap<String, Stored<'a>>,
     types: BTreeMap<&'static str, usize>,
 }
@@ -206,7 +228,12 @@ impl Tensors<'_> {
             // Written by old versions; it follows from the config.
             known.insert(format!("model.layers.{layer}.self_attn.rotary_emb.inv_freq"));
         }
-        match self.by_name.keys().find(|name| !known.contains(*name)) {
+        self.refuse_others(|name| known.contains(name))
+    }
+
+    /// Refuses tensors that are not `known`: what they would change is not computed.
+    pub(crate) fn refuse_others(&self, known: impl Fn(&str) -> bool) -> Result<()> {
+        match self.by_name.keys().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => Err(Error::Unsupported { what: "tensor", value: printable(name) }),
         }
@@ -265,12 +292,14 @@ impl Tensors<'_> {
         })
     }
 
-    fn matrix(&self, name: &str, (output, input): (usize, usize), precision: Precision) -> Result<Frozen> {
+    /// The matrix `name`, `[output, input]`.
+    pub(crate) fn matrix(&self, name: &str, (output, input): (usize, usize), precision: Precision) -> Result<Frozen> {
         let stored = self.stored(name, &[output, input])?;
         fill(name, stored.kind, stored.bytes, (output, input), precision)
     }
 
-    fn vector(&self, name: &str, size: usize) -> Result<Vec<f32>> {
+    /// The vector `name`.
+    pub(crate) fn vector(&self, name: &str, size: usize) -> Result<Vec<f32>> {
         let stored = self.stored(name, &[size])?;
         finite(name, stored.kind, stored.bytes)
     }
@@ -321,7 +350,7 @@ fn template_in(config: &Map<String, Value>) -> Option<&str> {
 }
 
 /// `organisation--model` of a hub cache (`models--…/snapshots/<commit>`), or the folder's own name.
-fn folder_name(folder: &Path) -> String {
+pub(crate) fn folder_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let part = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
     let cached = absolute.parent().filter(|parent| parent.ends_with("snapshots")).and_then(|snapshots| {

@@ -10,7 +10,7 @@ pub(crate) mod gguf;
 pub(crate) mod llama;
 mod metadata;
 pub(crate) mod mmap;
-mod settings;
+pub(crate) mod settings;
 mod vocabulary;
 
 use std::path::Path;

@@ -78,28 +78,28 @@ fn family(settings: &Map<String, Value>) -> Result<Family> {
 }
 
 /// Typed access to the keys; null counts as absent.
-struct Settings<'a>(&'a Map<String, Value>);
+pub(crate) struct Settings<'a>(pub(crate) &'a Map<String, Value>);
 
 impl<'a> Settings<'a> {
-    fn given(&self, key: &str) -> Option<&'a Value> {
+    pub(crate) fn given(&self, key: &str) -> Option<&'a Value> {
         self.0.get(key).filter(|value| !value.is_null())
     }
 
-    fn flag(&self, key: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
         self.given(key).and_then(Value::as_bool)
     }
 
-    fn size(&self, field: &'static str, key: &str) -> Result<Option<usize>> {
+    pub(crate) fn size(&self, field: &'static str, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.given(key) else { return Ok(None) };
         let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
         number.map(Some).ok_or_else(|| Error::Config { field, rule: "is not a whole number".into() })
     }
 
-    fn needed(&self, field: &'static str, key: &str) -> Result<usize> {
+    pub(crate) fn needed(&self, field: &'static str, key: &str) -> Result<usize> {
         self.size(field, key)?.ok_or_else(|| Error::Config { field, rule: "is missing".into() })
     }
 
-    fn number(&self, field: &'static str, value: Option<&Value>, default: f64) -> Result<f32> {
+    pub(crate) fn number(&self, field: &'static str, value: Option<&Value>, default: f64) -> Result<f32> {
         match value {
             None => Ok(default as f32),
             Some(value) => value

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod bert;
 mod decoder;
 mod families;
 mod formats;

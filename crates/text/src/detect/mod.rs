@@ -12,6 +12,7 @@ mod address;
 mod age;
 mod announced;
 pub(crate) mod checksum;
+mod classifier;
 mod crypto;
 mod cue;
 pub mod date;
@@ -20,6 +21,7 @@ mod edge;
 mod ident;
 mod label;
 mod locale;
+mod meaning;
 pub(crate) mod names;
 pub(crate) mod nested;
 mod network;
@@ -34,6 +36,7 @@ mod view;
 pub(crate) mod whereabouts;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +44,8 @@ use crate::error::{Error, Result};
 use crate::tagger;
 pub(crate) use address::is_address_word;
 pub(crate) use announced::{Announced, announced};
+use classifier::Classifier;
+pub use classifier::{ClassifiedToken, TokenClassifier};
 use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;
@@ -130,6 +135,7 @@ pub struct Detector {
     addresses: Addresses,
     names: &'static Names,
     tagger: Option<&'static tagger::Model<'static>>,
+    classifier: Option<Classifier>,
 }
 
 impl Detector {
@@ -159,7 +165,26 @@ impl Detector {
             addresses: locales.addresses(),
             names: names::shared(),
             tagger: if options.tagger { Some(tagger::shared()?) } else { None },
+            classifier: None,
         })
+    }
+
+    /// Lets a token classifier read every text too. What it finds joins what the tagger finds; rules come first.
+    pub fn with_classifier(self, classifier: Arc<dyn TokenClassifier>) -> Self {
+        Self { classifier: Some(Classifier::new(classifier)), ..self }
+    }
+
+    /// The labels of the classifier that mean nothing here, without prefixes: what it gives them to is not found.
+    pub fn unknown_labels(&self) -> &[String] {
+        self.classifier.as_ref().map_or(&[], Classifier::unknown)
+    }
+
+    /// Whether everything was searched by every detector; asked when the work is done, before its result is used.
+    ///
+    /// # Errors
+    /// [`Error::Classifier`] if the classifier failed on any text since it was given.
+    pub fn check(&self) -> Result<()> {
+        self.classifier.as_ref().map_or(Ok(()), Classifier::check)
     }
 
     /// What was found: sorted, not overlapping, at or above the threshold.
@@ -208,7 +233,11 @@ impl Detector {
     }
 
     fn names(&self, views: &[View<'_>]) -> Vec<Vec<Span>> {
-        tagger::document::find(views, self.names, self.tagger, self.options.recall)
+        let mut classified = Vec::new();
+        if let Some(classifier) = &self.classifier {
+            classified = classifier.find(&views.iter().map(|view| view.text).collect::<Vec<_>>());
+        }
+        tagger::document::find(views, self.names, self.tagger, classified, self.options.recall)
     }
 
     fn rules(&self, view: &View<'_>) -> Vec<Span> {

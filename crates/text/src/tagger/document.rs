@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::judge::Judge;
+use super::judge::{Judge, is_field_name};
 use super::model::Model;
 use super::{Kind, hints_of};
 use crate::detect::names::Names;
@@ -19,48 +19,34 @@ const ELSEWHERE: f32 = 0.6;
 /// Most words of a name that is sought.
 const WORDS: usize = 4;
 
-/// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`].
-pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>, recall: f32) -> Vec<Vec<Span>> {
+/// The names in the texts of one document. `recall` weighs a missed name against a false one: see [`score`]. `classified` is
+/// what a classifier found in each text, names and others; empty without one. It fills gaps.
+pub(crate) fn find(
+    views: &[View<'_>],
+    names: &Names,
+    model: Option<&Model<'_>>,
+    classified: Vec<Vec<Span>>,
+    recall: f32,
+) -> Vec<Vec<Span>> {
     let mut found = person::find(views, names);
-    let Some(model) = model else {
+    if model.is_none() && classified.is_empty() {
         person::complete(views, names, &mut found);
         return found;
-    };
-    let mut sought: HashMap<&str, (Label, bool)> = HashMap::new();
-    for (view, people) in views.iter().zip(&mut found) {
-        let hints = hints_of(view, people);
-        let said = people.iter().filter(|span| (LIKELY_RULE..SURE_RULE).contains(&span.score));
-        let said = said.filter(|span| announced(view, names, span.start, span.end) >= Announced::Addressed);
-        let said: Vec<Span> = said.copied().collect();
-        people.retain(|span| span.score >= SURE_RULE);
-        let judge = Judge { view, names, gazetteer: *model.gazetteer() };
-        let mut proposed = Vec::new();
-        for name in model.names(view, &hints) {
-            if !is_written_by_us(view, name.start, name.end) {
-                judge.judge(name, |name| proposed.push(name));
-            }
+    }
+    let mut sought = Sought::default();
+    if let Some(model) = model {
+        for (view, people) in views.iter().zip(&mut found) {
+            tagged(view, names, model, recall, &mut sought, people);
         }
-        for name in proposed {
-            let label = label(name.kind);
-            if name.kind != Kind::Person && name.probability >= SOUGHT {
-                let text = &view.text[name.start..name.end];
-                let one = sought.entry(text).or_insert((label, true));
-                // A name that stands for two things is sought as neither.
-                one.1 &= one.0 == label;
-            }
-            people.push(Span::new(name.start, name.end, label, score(name.probability, name.kind, recall)));
-        }
-        // A person that is plainly announced, and a place where somebody lives, which the tagger does not know.
-        let tagged = Covered::of(people);
-        let mut more = said;
-        whereabouts::find(view, names, &mut more);
-        people.extend(more.into_iter().filter(|span| !tagged.touches(span.start, span.end)));
+    }
+    for ((view, spans), classified) in views.iter().zip(&mut found).zip(classified) {
+        fill_gaps(view, classified, recall, &mut sought, spans);
     }
     person::complete(views, names, &mut found);
     for (view, spans) in views.iter().zip(&mut found) {
         spans.retain_mut(|span| without_address(view, span));
     }
-    sought.retain(|text, (_, alone)| *alone && text.len() > 2);
+    let sought = sought.names();
     if !sought.is_empty() {
         for (view, spans) in views.iter().zip(&mut found) {
             seek(view, &sought, spans);
@@ -69,8 +55,81 @@ pub(crate) fn find(views: &[View<'_>], names: &Names, model: Option<&Model<'_>>,
     found
 }
 
+/// Names that are sought in the whole document, and whether each stands for one thing only.
+#[derive(Default)]
+struct Sought<'a>(HashMap<&'a str, (Label, bool)>);
+
+impl<'a> Sought<'a> {
+    fn add(&mut self, text: &'a str, label: Label, probability: f32) {
+        if label != Label::PERSON && probability >= SOUGHT {
+            let one = self.0.entry(text).or_insert((label, true));
+            one.1 &= one.0 == label;
+        }
+    }
+
+    /// A name that stands for two things is sought as neither.
+    fn names(self) -> HashMap<&'a str, Label> {
+        let alone = self.0.into_iter().filter(|(text, (_, alone))| *alone && text.len() > 2);
+        alone.map(|(text, (label, _))| (text, label)).collect()
+    }
+}
+
+/// Puts the tagger's names beside those of the rules in one text, and leaves out what the tagger knows better.
+fn tagged<'a>(
+    view: &View<'a>,
+    names: &Names,
+    model: &Model<'_>,
+    recall: f32,
+    sought: &mut Sought<'a>,
+    people: &mut Vec<Span>,
+) {
+    let hints = hints_of(view, people);
+    let said = people.iter().filter(|span| (LIKELY_RULE..SURE_RULE).contains(&span.score));
+    let said = said.filter(|span| announced(view, names, span.start, span.end) >= Announced::Addressed);
+    let said: Vec<Span> = said.copied().collect();
+    people.retain(|span| span.score >= SURE_RULE);
+    let judge = Judge { view, names, gazetteer: *model.gazetteer() };
+    let mut proposed = Vec::new();
+    for name in model.names(view, &hints) {
+        if !is_written_by_us(view, name.start, name.end) {
+            judge.judge(name, |name| proposed.push(name));
+        }
+    }
+    for name in proposed {
+        let label = label(name.kind);
+        sought.add(&view.text[name.start..name.end], label, name.probability);
+        people.push(Span::new(name.start, name.end, label, score(name.probability, name.kind, recall)));
+    }
+    // A person that is plainly announced, and a place where somebody lives, which the tagger does not know.
+    let tagged = Covered::of(people.iter());
+    let mut more = said;
+    whereabouts::find(view, names, &mut more);
+    people.extend(more.into_iter().filter(|span| !tagged.touches(span.start, span.end)));
+}
+
+/// Adds what a classifier found that touches nothing that was found with confidence: its borders are no better, and its
+/// labels worse.
+fn fill_gaps<'a>(view: &View<'a>, classified: Vec<Span>, recall: f32, sought: &mut Sought<'a>, spans: &mut Vec<Span>) {
+    let sure = Covered::of(spans.iter().filter(|span| span.score >= SURE));
+    for span in classified {
+        let text = &view.text[span.start..span.end];
+        let (start, end) = (span.start, span.end);
+        if sure.touches(start, end) || is_written_by_us(view, start, end) || is_field_name(text) {
+            continue;
+        }
+        let kind = Kind::ALL.into_iter().find(|kind| label(*kind) == span.label);
+        if kind.is_some() && span.kind.is_none() {
+            sought.add(text, span.label, span.score);
+        }
+        spans.push(Span { score: kind.map_or(span.score, |kind| score(span.score, kind, recall)), ..span });
+    }
+}
+
 /// What the rules take for a name from this score on counts where it is announced.
 const LIKELY_RULE: f32 = 0.5;
+
+/// Where a span of this score stands, nothing is added.
+const SURE: f32 = 0.5;
 
 /// The rules' own names count beside the tagger's from this score on.
 const SURE_RULE: f32 = 0.85;
@@ -188,9 +247,9 @@ fn score(probability: f32, kind: Kind, recall: f32) -> f32 {
 }
 
 /// Adds the names that are sought where no confident one stands.
-fn seek(view: &View<'_>, sought: &HashMap<&str, (Label, bool)>, spans: &mut Vec<Span>) {
+fn seek(view: &View<'_>, sought: &HashMap<&str, Label>, spans: &mut Vec<Span>) {
     let mut covered: Vec<(usize, usize)> =
-        spans.iter().filter(|span| span.score >= 0.5).map(|span| (span.start, span.end)).collect();
+        spans.iter().filter(|span| span.score >= SURE).map(|span| (span.start, span.end)).collect();
     covered.sort_unstable();
     let tokens = &view.tokens;
     let capital = |token: &Token| matches!(token.form, Form::Title | Form::Upper | Form::Mixed | Form::Uncased);
@@ -202,7 +261,7 @@ fn seek(view: &View<'_>, sought: &HashMap<&str, (Label, bool)>, spans: &mut Vec<
         }
         let to = (index + WORDS).min(tokens.len());
         let hit = tokens[index..to].iter().rev().find_map(|last| {
-            let (label, _) = sought.get(&view.text[token.start..last.end])?;
+            let label = sought.get(&view.text[token.start..last.end])?;
             Some((last.end, *label))
         });
         if let Some((end, label)) = hit
@@ -218,8 +277,8 @@ fn seek(view: &View<'_>, sought: &HashMap<&str, (Label, bool)>, spans: &mut Vec<
 struct Covered(Vec<(usize, usize)>);
 
 impl Covered {
-    fn of(spans: &[Span]) -> Self {
-        let mut covered: Vec<(usize, usize)> = spans.iter().map(|span| (span.start, span.end)).collect();
+    fn of<'s>(spans: impl Iterator<Item = &'s Span>) -> Self {
+        let mut covered: Vec<(usize, usize)> = spans.map(|span| (span.start, span.end)).collect();
         covered.sort_unstable();
         // The furthest end so far, since spans may lie in one another.
         let mut furthest = 0;

@@ -16,6 +16,11 @@ const NAMES_OF_FIELDS: [&str; 27] = [
     "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS", "TEL", "SEX",
 ];
 
+/// Whether a text is such capitals.
+pub(super) fn is_field_name(text: &str) -> bool {
+    NAMES_OF_FIELDS.contains(&text)
+}
+
 /// Words before a thing: what follows in small letters is one, too.
 const DETERMINERS: [&str; 36] = [
     "the", "a", "an", "this", "that", "these", "those", "my", "our", "your", "his", "her", "its", "their", "each",
@@ -148,7 +153,7 @@ impl Judge<'_> {
     }
 
     fn names_a_field(&self, index: usize) -> bool {
-        NAMES_OF_FIELDS.contains(&self.word(index))
+        is_field_name(self.word(index))
     }
 
     /// `Ana Ruiz Phone: 555`: the next field of a form.

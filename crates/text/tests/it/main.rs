@@ -4,6 +4,7 @@
 mod addresses;
 mod after;
 mod bad_input;
+mod classifier;
 #[cfg(feature = "columnar")]
 mod columnar;
 mod formats;

@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use cloister_text::DetectorOptions;
 use cloister_text::quality::{Code, Decision, QualityOptions, QualitySummary, Verdict};
 use cloister_text::risk::anonymity::SIZE_BANDS;
 
@@ -23,7 +22,7 @@ impl Args {
         &self,
         ingested: &Ingested,
         provenance: &Provenance,
-        options: (&QualityOptions, &DetectorOptions),
+        (options, detection): (&QualityOptions, DetectionFacts),
         now: SystemTime,
     ) -> anyhow::Result<DatasetFacts> {
         let gates = self.gates(ingested, provenance);
@@ -64,7 +63,7 @@ impl Args {
                 state: if from.declared { "declared" } else { "assumed" }.into(),
             }),
             keep_until: provenance.keep_until.map(|date| date.to_string()),
-            quality: quality_facts(ingested, options.0, options.1)?,
+            quality: quality_facts(ingested, options, detection)?,
             risk: risk_facts(ingested),
         })
     }
@@ -82,7 +81,7 @@ fn file_facts(taken: &Taken) -> FileFacts {
 fn quality_facts(
     ingested: &Ingested,
     options: &QualityOptions,
-    detection: &DetectorOptions,
+    detection: DetectionFacts,
 ) -> anyhow::Result<QualityFacts> {
     let summary = &ingested.quality.summary;
     let places = |code: Code| {
@@ -124,7 +123,7 @@ fn quality_facts(
         languages: summary.languages.iter().map(counts).collect(),
         spans: summary.spans.map(|spans| spans as u64),
         spans_by_label: by_label(summary),
-        detection: DetectionFacts::of(detection),
+        detection,
         spans_per_1000_chars: summary.spans_per_1000_chars.map(|share| (share * 1e3).round() / 1e3),
         labels: summary.labels.map(|labels| labels as u64),
         repeated_lines: summary.repeated_lines as u64,

@@ -333,7 +333,7 @@ mod tests {
             Seal::fresh().unwrap(),
             dataset.records.len(),
             sample,
-            DetectionFacts::of(&DetectorOptions::default()),
+            DetectionFacts::of(&DetectorOptions::default(), None),
         );
         state.sit_down(Some("Ada".into()), "2026-11-27".into());
         let sampled = state.sampled();

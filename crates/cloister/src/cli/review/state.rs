@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     fn detection(threshold: f32) -> DetectionFacts {
-        DetectionFacts::of(&cloister_text::DetectorOptions { threshold, ..Default::default() })
+        DetectionFacts::of(&cloister_text::DetectorOptions { threshold, ..Default::default() }, None)
     }
 
     fn state(records: usize, sample: usize) -> State {

@@ -448,7 +448,7 @@ mod tests {
                     SpanFacts { label: "PERSON".into(), spans: 1500, records: 700 },
                     SpanFacts { label: "EMAIL_ADDRESS".into(), spans: 500, records: 400 },
                 ],
-                detection: DetectionFacts::of(&cloister_text::DetectorOptions::default()),
+                detection: DetectionFacts::of(&cloister_text::DetectorOptions::default(), None),
                 spans_per_1000_chars: Some(40.0),
                 labels: None,
                 repeated_lines: 3,
