@@ -213,7 +213,7 @@ fn an_abbreviation_of_an_organisation_becomes_none_of_the_data() {
     // A tenth of all that three letters can be: a surrogate drawn blindly would often be one of them.
     let names: Vec<String> =
         (0..1758).map(|n| n * 10).map(|n| [letters(n), letters(n / 26), letters(n / 676)].iter().collect()).collect();
-    let of = |name: &str| [Span::new(0, name.len(), Label::ORGANIZATION, 1.0)];
+    let of = |name: &str| [Span { start: 0, end: name.len(), label: Label::ORGANIZATION, score: 1.0, kind: None }];
     let replacer = Replacer::new(SurrogateKey::from_bytes([5; 32]), Profile::Surrogate, Scope::Dataset);
     let mut originals = Originals::default();
     for name in &names {
