@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::dataset::{ContentFacts, FieldFacts, KeptFromFacts, WarningFacts};
 use super::facts::*;
-use super::{DetectionFacts, not_recorded};
+use super::{ClassifierFacts, DetectionFacts, not_recorded};
 
 /// Text that breaks pages which do not escape.
 pub(crate) const HOSTILE: &str =

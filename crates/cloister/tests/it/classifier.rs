@@ -36,17 +36,17 @@ fn flag_environment_and_file_name_the_same_classifier() {
         command
     };
     let document = |mut command: std::process::Command| Ran::of(command.output().unwrap()).exits(0).document();
-    assert_eq!(document(scan()).get("classifier"), None);
+    assert_eq!(document(scan())["detection"].get("classifier"), None);
     let mut by_flag = scan();
     by_flag.arg("--classifier").arg(model());
     let by_flag = document(by_flag);
-    check(&by_flag["classifier"]);
+    check(&by_flag["detection"]["classifier"]);
     let mut by_environment = scan();
     by_environment.env("CLOISTER_CLASSIFIER", model());
-    assert_eq!(document(by_environment)["classifier"], by_flag["classifier"]);
+    assert_eq!(document(by_environment)["detection"]["classifier"], by_flag["detection"]["classifier"]);
     place.file("cloister.toml", format!("classifier = '{}'\n", model().display()));
     let by_file = document(scan());
-    assert_eq!(by_file["classifier"], by_flag["classifier"]);
+    assert_eq!(by_file["detection"]["classifier"], by_flag["detection"]["classifier"]);
     assert_eq!(by_file["spans"], by_flag["spans"]);
 }
 
@@ -56,14 +56,13 @@ fn protection_and_intake_say_which_classifier_searched() {
     let model = model();
     let flags = ["--classifier", model.to_str().unwrap(), "--json"];
     let ran = place.run([&["protect", "in.jsonl", "--out", "out.jsonl", "--profile", "redact"][..], &flags].concat());
-    check(&ran.document()["classifier"]);
-    let ran = place.run([&["ingest", "in.jsonl", "--out", "set"][..], &flags].concat());
-    check(&ran.document()["classifier"]);
+    check(&ran.document()["detection"]["classifier"]);
+    place.run([&["ingest", "in.jsonl", "--out", "set"][..], &flags].concat());
     let page = std::fs::read_to_string(place.path("set/quality.html")).unwrap();
     assert!(page.contains("tiny_bert"));
-    check(
-        &serde_json::from_str::<Value>(&std::fs::read_to_string(place.path("set/dataset.json")).unwrap()).unwrap()["classifier"],
-    );
+    let evidence = std::fs::read_to_string(place.path("set/dataset.json")).unwrap();
+    let evidence: Value = serde_json::from_str(&evidence).unwrap();
+    check(&evidence["quality"]["detection"]["classifier"]);
 }
 
 #[test]
@@ -113,8 +112,8 @@ fn the_evidence_of_a_run_names_it() {
     assert!(matches!(ran.code, 0 | 3), "{}", ran.stderr);
     let evidence = std::fs::read_to_string(place.path("out/evidence.json")).unwrap();
     let evidence: Value = serde_json::from_str(&evidence).unwrap();
-    check(&evidence["protection"]["classifier"]);
-    let digest = evidence["protection"]["classifier"]["files"]["model.safetensors"].as_str().unwrap();
+    check(&evidence["protection"]["detection"]["classifier"]);
+    let digest = evidence["protection"]["detection"]["classifier"]["files"]["model.safetensors"].as_str().unwrap();
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(report.contains("tiny_bert") && report.contains(digest));
 }

@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn the_error_function_and_its_users_are_exact_enough() {
-        for (x, exact) in [(0.0, 0.0), (0.3, 0.328_626_76), (-1.0, -0.842_700_8), (2.5, 0.999_593_05), (9.0, 1.0)] {
+        for (x, exact) in [(0.0, 0.0), (0.3, 0.328_626_76), (-1.0, -0.842_700_8), (2.5, 0.999_593), (9.0, 1.0)] {
             assert!((erf(x) - exact).abs() < 3e-7, "{x}");
         }
         let mut values = [-30.0, -1.0, 0.0, 1.0, 30.0];
