@@ -264,7 +264,7 @@ fn tell(console: &Console, report: &ProtectReport, residual: usize) {
     let labels: BTreeSet<&Label> = counts.iter().flat_map(|counts| counts.keys()).collect();
     let cell = |counts: &BTreeMap<Label, usize>, label: &Label| counts.get(label).copied().unwrap_or(0).to_string();
     let row = |label: &Label| [vec![label.to_string()], counts.map(|counts| cell(counts, label)).to_vec()].concat();
-    console.say(format_args!("protected {} records, {} changed", report.records, report.records_changed));
+    console.say(format_args!("protected {}, {} changed", counted(report.records, "record"), report.records_changed));
     if !labels.is_empty() {
         let heads = ["label", "found", "later", "replaced", "residual"];
         console.table(&heads, &labels.into_iter().map(row).collect::<Vec<_>>());
@@ -274,7 +274,7 @@ fn tell(console: &Console, report: &ProtectReport, residual: usize) {
         console.say(format_args!("kept by the policy: {}", kept.join(", ")));
     }
     if report.identifiers_replaced > 0 {
-        console.say(format_args!("{} are now pseudonyms", counted(report.identifiers_replaced, "id")));
+        console.say(format_args!("pseudonyms stand in the place of {}", counted(report.identifiers_replaced, "id")));
     }
     if report.identifiers_kept > 0 {
         let kept = counted(report.identifiers_kept, "id");
@@ -289,7 +289,7 @@ fn tell(console: &Console, report: &ProtectReport, residual: usize) {
         ));
     }
     if report.subjects > 0 {
-        console.say(format_args!("{} subjects are now pseudonyms", report.subjects));
+        console.say(format_args!("pseudonyms stand in the place of {}", counted(report.subjects, "subject")));
     }
     if report.personal_names > 0 {
         warn_of_names(console, report.personal_names);
