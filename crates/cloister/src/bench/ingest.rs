@@ -14,6 +14,7 @@ use cloister_model::SplitMix64;
 use cloister_text::quality::{Analyst, Assessment, Code, Features, QualityOptions, RecordAt, RecordKey, WordList};
 use cloister_text::{Chunk, Columns, Error as TextError, Reading, Source};
 
+use super::BenchError;
 use crate::{interrupt, parallel};
 
 /// How it went.
@@ -47,26 +48,11 @@ impl Outcome {
     }
 }
 
-/// Why there is no figure.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum IngestBenchError {
-    /// The input cannot be written or read again.
-    #[error("cannot write the input of the measurement")]
-    Input(#[from] std::io::Error),
-    /// The engine refuses what was written for it.
-    #[error(transparent)]
-    Text(#[from] TextError),
-    /// The user asked to stop.
-    #[error(transparent)]
-    Stopped(#[from] crate::Error),
-}
-
 /// Generates so many records, `planted` of them near duplicates of others, and looks at them on `threads` threads.
 ///
 /// # Errors
-/// [`IngestBenchError`].
-pub fn run(records: usize, planted: usize, threads: usize) -> Result<Outcome, IngestBenchError> {
+/// [`BenchError`].
+pub fn run(records: usize, planted: usize, threads: usize) -> Result<Outcome, BenchError> {
     let planted = planted.min(records / 8);
     let mut file = tempfile::tempfile()?;
     let kinds = generate(&file, records, planted)?;
@@ -91,7 +77,7 @@ pub fn run(records: usize, planted: usize, threads: usize) -> Result<Outcome, In
         threads,
         || source.next_chunk(),
         look,
-        |looked| -> Result<(), IngestBenchError> {
+        |looked| -> Result<(), BenchError> {
             interrupt::check()?;
             looked?.into_iter().for_each(|features| assessment.push(features));
             Ok(())
@@ -112,7 +98,7 @@ pub fn run(records: usize, planted: usize, threads: usize) -> Result<Outcome, In
 }
 
 /// Writes the records in a random order; gives the kind of each, which planted ones share with their originals.
-fn generate(file: &File, records: usize, planted: usize) -> Result<Vec<usize>, IngestBenchError> {
+fn generate(file: &File, records: usize, planted: usize) -> Result<Vec<usize>, BenchError> {
     let mut random = Random(SplitMix64(1));
     let mut texts: Vec<(usize, Vec<u32>)> =
         (0..records - planted).map(|kind| (kind, text(&mut random, kind))).collect();

@@ -9,10 +9,11 @@ use std::time::Instant;
 
 use cloister_text::{Columns, Detector, DetectorOptions, Source};
 
+use super::BenchError;
 use super::text::Writer;
 use crate::progress::{Progress, Show, Unit};
 use crate::scan::{Report, Scan};
-use crate::{Error, system};
+use crate::system;
 
 /// One scan of the whole input.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,21 +43,6 @@ pub struct Outcome {
     pub planted: usize,
     /// The scans, in order.
     pub scans: Vec<Measured>,
-}
-
-/// Why there is no figure.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BenchError {
-    /// The input cannot be written or read again.
-    #[error("cannot write the input of the measurement")]
-    Input(#[from] std::io::Error),
-    /// The engine refuses what was written for it.
-    #[error(transparent)]
-    Text(#[from] cloister_text::Error),
-    /// The user asked to stop.
-    #[error(transparent)]
-    Stopped(#[from] Error),
 }
 
 /// Generates so many million bytes and scans them with each set of detectors, on each number of threads.

@@ -9,8 +9,7 @@ use super::console::Console;
 use super::hint::Usage;
 use super::training::{targets, use_threads};
 use super::words::counted;
-use crate::bench::ingest::IngestBenchError;
-use crate::bench::scan::BenchError;
+use crate::bench::BenchError;
 use crate::bench::train::{Setting, run};
 use crate::bench::{accountant, ingest, scan};
 use crate::budget::number;
@@ -201,11 +200,7 @@ impl ScanArgs {
             (None, 1) => vec![1],
             (None, cores) => vec![1, cores],
         };
-        let outcome = scan::run(self.megabytes, &threads).map_err(|error| match error {
-            // So that the exit code is that of Ctrl-C.
-            BenchError::Stopped(error) => anyhow::Error::new(error),
-            error => error.into(),
-        })?;
+        let outcome = scan::run(self.megabytes, &threads).map_err(not_measured)?;
         console.say(format_args!(
             "{} in {} records, {} pieces of personal data planted",
             human_bytes(outcome.bytes),
@@ -249,11 +244,7 @@ impl IngestArgs {
         interrupt::watch();
         let planted = self.planted.unwrap_or(self.records * 6 / 100);
         let threads = self.threads.unwrap_or_else(parallel::cores);
-        let outcome = ingest::run(self.records, planted, threads).map_err(|error| match error {
-            // So that the exit code is that of Ctrl-C.
-            IngestBenchError::Stopped(error) => anyhow::Error::new(error),
-            error => error.into(),
-        })?;
+        let outcome = ingest::run(self.records, planted, threads).map_err(not_measured)?;
         console.say(format_args!(
             "{} records in {:.1} s on {}: {:.2} % of {} planted near duplicates found, {:.2} % of {} reported pairs wrong",
             outcome.records,
@@ -282,5 +273,13 @@ impl IngestArgs {
         }
         console.document("passed", fields)?;
         Ok(Exit::Passed)
+    }
+}
+
+fn not_measured(error: BenchError) -> anyhow::Error {
+    match error {
+        // So that the exit code is that of Ctrl-C.
+        BenchError::Stopped(error) => error.into(),
+        error => error.into(),
     }
 }

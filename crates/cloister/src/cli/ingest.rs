@@ -248,14 +248,14 @@ impl Files {
     }
 
     /// The evidence appears last: where it is, everything is.
-    fn commit(mut self, args: &Args, out: &Path, facts: &DatasetFacts, key: &[u8; 32]) -> anyhow::Result<()> {
+    fn commit(mut self, args: &Args, out: &Path, facts: &DatasetFacts, key: &keys::Key) -> anyhow::Result<()> {
         let mut json = serde_json::to_vec_pretty(facts)?;
         json.push(b'\n');
         self.dataset.write_all(&json).map_err(crate::Error::write(self.dataset.target()))?;
         self.page.write_all(page(facts).as_bytes()).map_err(crate::Error::write(self.page.target()))?;
         if args.key.is_none() {
             create_private_folder(&out.join("private"))?;
-            keys::write(&out.join(KEY), key, Keep::PrivateReplacing)?;
+            keys::replace(&out.join(KEY), key)?;
         }
         for file in [Some(self.records), Some(self.decisions), self.quarantine, Some(self.page), Some(self.dataset)] {
             file.map(WholeFile::commit).transpose()?;

@@ -65,7 +65,8 @@ impl OriginArgs {
             return Ok(None);
         }
         may_be_used(&facts, &folder, Date::of(SystemTime::now()))?;
-        let root = RootOfLines::under(&keys::read(&key)?);
+        let key = keys::read(&key)?;
+        let root = RootOfLines::under(&key);
         Ok(Some(Origin { facts, root, records: data.to_owned() }))
     }
 }

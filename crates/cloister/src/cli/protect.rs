@@ -91,7 +91,7 @@ impl Args {
             None => keys::fresh()?,
         };
         interrupt::watch();
-        let replacer = Replacer::by_policy(SurrogateKey::from_bytes(key), policy);
+        let replacer = Replacer::by_policy(SurrogateKey::from_bytes(*key), policy);
         let replacer = if map.is_some() { replacer.with_map() } else { replacer };
         let restores = replacer.policy().restores();
         let mut source = Vec::new();
@@ -174,7 +174,7 @@ impl Args {
     fn undo(self, console: &Console) -> anyhow::Result<Exit> {
         let Some(key) = &self.key else { return Err(protect::Error::NoKey.into()) };
         let mut out = self.create(&self.out)?;
-        let sealer = Sealer::new(&SurrogateKey::from_bytes(keys::read(key)?));
+        let sealer = Sealer::new(&SurrogateKey::from_bytes(*keys::read(key)?));
         interrupt::watch();
         let source: Box<dyn BufRead> = match self.file == Path::new("-") {
             true => Box::new(std::io::stdin().lock()),

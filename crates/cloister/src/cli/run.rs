@@ -130,7 +130,7 @@ impl Args {
         let ready = open_base(console, &base, &self.flags.settings)?;
         interrupt::watch();
         let key = match self.flags.dry_run {
-            true => SurrogateKey::from_bytes(keys::fresh()?),
+            true => SurrogateKey::from_bytes(*keys::fresh()?),
             false => match layout.key(self.flags.resume, team) {
                 Ok(key) => key,
                 Err(error) => {
@@ -221,14 +221,14 @@ impl Layout {
     fn key(&self, resume: bool, team: &Team) -> anyhow::Result<SurrogateKey> {
         let path = self.surrogate_key();
         if !team.leads() {
-            let key = keys::of_text(&team.share(Vec::new())?).map(SurrogateKey::from_bytes);
+            let key = keys::of_text(&team.share(Vec::new())?).map(|key| SurrogateKey::from_bytes(*key));
             return Ok(key.ok_or(crate::train::Error::Garbled)?);
         }
         create_private_folder(&self.out.join("private"))?;
         if !resume {
-            keys::write(&path, &keys::fresh()?, Keep::Private)?;
+            keys::write(&path, &keys::fresh()?)?;
         }
-        let key = SurrogateKey::from_bytes(keys::read(&path)?);
+        let key = SurrogateKey::from_bytes(*keys::read(&path)?);
         team.share(std::fs::read(&path).map_err(crate::Error::read(&path))?)?;
         Ok(key)
     }
@@ -344,7 +344,7 @@ impl Facts<'_> {
             // of an attempt that got no further than this
             std::fs::remove_file(&path).map_err(crate::Error::write(&path))?;
         }
-        keys::write(&path, &commitment.key, Keep::Private)?;
+        keys::write(&path, &commitment.key)?;
         let file = self.args.data.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(DataFacts {
             file,

@@ -211,7 +211,7 @@ pub(super) struct Draft {
 /// HMAC-SHA256 of the bytes of the data, and its key. A plain digest would let anyone who knows all records but one test
 /// guesses of that one; with the key kept aside, the figure proves sameness to its holder only.
 pub(super) struct Commitment {
-    pub(super) key: [u8; 32],
+    pub(super) key: keys::Key,
     pub(super) hmac: String,
 }
 
@@ -272,7 +272,7 @@ impl Draft {
         config::tell_places(console);
         let columns = input::columns(settings.columns.clone())?;
         let commitment_key = keys::fresh()?;
-        let mut commitment = Hmac::<Sha256>::new_from_slice(&commitment_key)?;
+        let mut commitment = Hmac::<Sha256>::new_from_slice(commitment_key.as_ref())?;
         let mut origin = flags.origin.open(console, data)?;
         let dataset = input::read_seen(console, data, &columns, |bytes| {
             commitment.update(bytes);

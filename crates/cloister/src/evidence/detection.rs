@@ -83,9 +83,8 @@ impl DetectionFacts {
                 " A token classifier that does not come with the product searched too: <em>{}</em>.",
                 escape(&classifier.name)
             );
-            if let Some(digest) = classifier.files.get("model.safetensors") {
-                words += &format!(" Its weights have the SHA-256 <code>{}</code>.", escape(digest));
-            }
+            words +=
+                &format!(" The digests of its files have the SHA-256 <code>{}</code>.", escape(&classifier.sha256));
         }
         words
     }
@@ -117,7 +116,7 @@ mod tests {
             "<em>us, &lt;gb&gt;</em>",
             "<em>Harbour &amp; Line</em>",
             "<em>names-&lt;small&gt;</em>",
-            "<code>6e6e",
+            "<code>5d5d",
         ] {
             assert!(words.contains(part), "{words}");
         }

@@ -113,7 +113,7 @@ fn the_evidence_of_a_run_names_it() {
     let evidence = std::fs::read_to_string(place.path("out/evidence.json")).unwrap();
     let evidence: Value = serde_json::from_str(&evidence).unwrap();
     check(&evidence["protection"]["detection"]["classifier"]);
-    let digest = evidence["protection"]["detection"]["classifier"]["files"]["model.safetensors"].as_str().unwrap();
+    let digest = evidence["protection"]["detection"]["classifier"]["sha256"].as_str().unwrap();
     let report = std::fs::read_to_string(place.path("out/report.html")).unwrap();
     assert!(report.contains("tiny_bert") && report.contains(digest));
 }

@@ -185,7 +185,8 @@ impl Norm {
                 || {
                     let mean = sum2(row, row, |value, _| value) / width as f32;
                     let variance = sum2(row, row, |value, _| (value - mean) * (value - mean)) / width as f32;
-                    let scale = 1.0 / (variance + self.epsilon).sqrt();
+                    // Of an infinite variance the scale would be 0 and the row its bias, as if nothing had happened.
+                    let scale = if variance.is_finite() { 1.0 / (variance + self.epsilon).sqrt() } else { f32::NAN };
                     for ((value, gain), bias) in row.iter_mut().zip(&self.gain).zip(&self.bias) {
                         *value = (*value - mean) * scale * gain + bias;
                     }
@@ -264,7 +265,10 @@ fn activate(activation: Activation, values: &mut [f32]) {
                     let z = 0.797_884_6 * (*x + 0.044_715 * *x * *x * *x);
                     *x /= 1.0 + exp(-2.0 * z);
                 }),
-                Activation::Relu => values.iter_mut().for_each(|x| *x = x.max(0.0)),
+                Activation::Relu => {
+                    // Not `max`, which makes 0 of what is no number.
+                    values.iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x })
+                }
             },
         );
     });
@@ -322,6 +326,9 @@ mod tests {
         for (x, exact) in [(0.0, 0.0), (0.3, 0.328_626_76), (-1.0, -0.842_700_8), (2.5, 0.999_593), (9.0, 1.0)] {
             assert!((erf(x) - exact).abs() < 3e-7, "{x}");
         }
+        let mut lost = [f32::NAN, -1.0];
+        activate(Activation::Relu, &mut lost);
+        assert!(lost[0].is_nan() && lost[1] == 0.0);
         let mut values = [-30.0, -1.0, 0.0, 1.0, 30.0];
         activate(Activation::Gelu, &mut values);
         let mut tanh = [-30.0, -1.0, 0.0, 1.0, 30.0];

@@ -127,9 +127,11 @@ fn labels(settings: &Settings<'_>) -> Result<Vec<String>> {
     }
     let name = |id: usize| {
         let name = names.get(&id.to_string()).and_then(Value::as_str);
-        name.filter(|name| name.len() <= LONGEST_LABEL && !name.chars().any(char::is_control))
-            .map(str::to_owned)
-            .ok_or_else(|| wrong(format!("has no usable name for {id}")))
+        name.filter(|name| {
+            name.len() <= LONGEST_LABEL && name.chars().all(|c| c.is_ascii_graphic() || c.is_alphanumeric() || c == ' ')
+        })
+        .map(str::to_owned)
+        .ok_or_else(|| wrong(format!("has no usable name for {id}")))
     };
     (0..names.len()).map(name).collect()
 }
@@ -172,6 +174,7 @@ mod tests {
             (json!({"layer_norm_eps": -1.0}), "model config: layer_norm_eps must be zero or a positive number"),
             (json!({"id2label": {"0": "O"}}), "model config: id2label has 1 labels, must have from 2 to 1024"),
             (json!({"id2label": {"0": "O", "2": "B-PER"}}), "model config: id2label has no usable name for 1"),
+            (json!({"id2label": {"0": "O", "1": "B-\u{200b}PER"}}), "model config: id2label has no usable name for 1"),
             (json!({"id2label": null}), "model config: id2label is missing"),
         ] {
             assert_eq!(with(change).unwrap_err().to_string(), message);

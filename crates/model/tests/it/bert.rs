@@ -199,12 +199,26 @@ fn what_is_not_finite_is_an_error_and_not_a_silence() {
     });
     assert!(infinite.to_string().ends_with("holds a value that is not finite"), "{infinite}");
     // Finite weights that overflow.
-    let folder = copy(&[]);
-    let path = folder.path().join("model.safetensors");
-    let mut bytes = fs::read(&path).unwrap();
-    let head = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    bytes[head..].as_chunks_mut::<4>().0.iter_mut().for_each(|value| *value = 3e38f32.to_le_bytes());
-    fs::write(path, bytes).unwrap();
-    let classifier = TokenClassifier::open(folder.path(), Precision::F32).unwrap();
-    assert!(matches!(classifier.classify(&["Ana"], |_| ()), Err(Error::NonFinite(_))));
+    let everything = |head: usize, bytes: &mut [u8]| {
+        bytes[head..].as_chunks_mut::<4>().0.iter_mut().for_each(|value| *value = 3e38f32.to_le_bytes());
+    };
+    // One matrix alone, so that it is a variance that overflows, between layers that are sound.
+    let before_a_norm = |head: usize, bytes: &mut [u8]| {
+        let header: serde_json::Value = serde_json::from_slice(&bytes[8..head]).unwrap();
+        let offsets = &header["bert.encoder.layer.1.output.dense.weight"]["data_offsets"];
+        let at = |index: usize| head + offsets[index].as_u64().unwrap() as usize;
+        for value in bytes[at(0)..at(1)].as_chunks_mut::<4>().0 {
+            *value = (f32::from_le_bytes(*value) * 1e21).to_le_bytes();
+        }
+    };
+    for change in [&everything as &dyn Fn(usize, &mut [u8]), &before_a_norm] {
+        let folder = copy(&[]);
+        let path = folder.path().join("model.safetensors");
+        let mut bytes = fs::read(&path).unwrap();
+        let head = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        change(head, &mut bytes);
+        fs::write(path, bytes).unwrap();
+        let classifier = TokenClassifier::open(folder.path(), Precision::F32).unwrap();
+        assert!(matches!(classifier.classify(&["Ana"], |_| ()), Err(Error::NonFinite(_))));
+    }
 }

@@ -73,13 +73,22 @@ impl Classifier {
     /// Candidates in each text; their scores are probabilities, with doubt.
     pub(super) fn find(&self, texts: &[&str]) -> Vec<Vec<Span>> {
         let mut readers: Vec<Reader<'_>> = texts.iter().map(|text| Reader::new(text, &self.meanings)).collect();
+        let mut is_sound = true;
         let classified = self.model.classify(texts, &mut |token| {
-            if let Some(reader) = readers.get_mut(token.text) {
-                reader.token(token);
+            is_sound &= self.meanings.tags.len() == token.probabilities.len()
+                && token.probabilities.iter().all(|probability| probability.is_finite());
+            match readers.get_mut(token.text) {
+                Some(reader) => is_sound &= reader.token(token),
+                None => is_sound = false,
             }
         });
-        if let Err(error) = classified {
-            let _ = self.failure.set(error.to_string());
+        let failure = match classified {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if !is_sound => Some("a token lies outside its text, or has no probability for each label".into()),
+            Ok(()) => None,
+        };
+        if let Some(reason) = failure {
+            let _ = self.failure.set(reason);
         }
         readers.into_iter().map(Reader::finish).collect()
     }
@@ -130,12 +139,20 @@ impl<'a> Reader<'a> {
         Self { text, meanings, word: None, open: None, spans: Vec::new() }
     }
 
-    fn token(&mut self, token: ClassifiedToken<'_>) {
+    /// Takes the next token; whether it lies in the text.
+    fn token(&mut self, token: ClassifiedToken<'_>) -> bool {
         let place = token.start..token.end;
-        if place.is_empty() || self.text.get(place).is_none() {
-            return;
+        if self.text.get(place.clone()).is_none() {
+            return false;
         }
-        let joins = self.word.as_ref().is_some_and(|word| word.end >= token.start && self.is_inside_word(token.start));
+        if place.is_empty() {
+            return true;
+        }
+        // Tokens can lie in one another: three of `…`, where it is read as three full stops.
+        let joins = self
+            .word
+            .as_ref()
+            .is_some_and(|word| token.start < word.end || token.start == word.end && self.is_inside_word(token.start));
         if !joins {
             self.end_word();
         }
@@ -157,6 +174,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        true
     }
 
     /// Whether letters or digits stand on both sides.
@@ -184,7 +202,7 @@ impl<'a> Reader<'a> {
 
     fn add(&mut self, word: &Word, meaning: usize, group: Group, probability: f32) {
         if let Some(open) = &mut self.open
-            && open.group.joins(group, &self.text[open.end..word.start])
+            && self.text.get(open.end..word.start).is_some_and(|gap| open.group.joins(group, gap))
             && !(open.group.is_told_apart() && word.begins > 0.5 && open.seen.contains(&meaning))
         {
             open.end = word.end;

@@ -131,6 +131,12 @@ impl Meanings {
             Some(Tag { meaning, begins: matches!(prefix, "B" | "S" | "U") })
         };
         let tags = labels.iter().map(tag).collect();
+        // Towns are parts of addresses only: a model without addresses finds none.
+        if !known.contains(&Group::Address) {
+            unknown.extend(
+                names.iter().zip(&known).filter(|(_, group)| **group == Group::Town).map(|(name, _)| name.clone()),
+            );
+        }
         Self { tags, known, unknown: unknown.into_iter().collect() }
     }
 }
@@ -191,6 +197,9 @@ mod tests {
         assert_eq!(of(5), None);
         assert_eq!(of(7), Some((Group::Code(Label::EMAIL_ADDRESS), false)));
         assert_eq!(meanings.tags[1].unwrap().meaning, meanings.tags[2].unwrap().meaning);
+        let of = |labels: &[&str]| Meanings::of(&labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["O", "B-CITY"]).unknown, ["CITY"]);
+        assert!(of(&["O", "B-CITY", "B-STREET"]).unknown.is_empty());
     }
 
     #[test]

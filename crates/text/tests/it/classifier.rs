@@ -155,3 +155,59 @@ fn a_failure_is_not_forgotten() {
     let _ = detector.detect("and more");
     assert!(detector.check().is_err());
 }
+
+/// Gives these tokens of the first text, with these probabilities of `O` and of a person.
+struct Tokens(Vec<String>, Vec<(usize, usize, Vec<f32>)>);
+
+impl TokenClassifier for Tokens {
+    fn labels(&self) -> &[String] {
+        &self.0
+    }
+
+    fn classify(
+        &self,
+        _: &[&str],
+        found: &mut dyn FnMut(ClassifiedToken<'_>),
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        for (start, end, probabilities) in &self.1 {
+            found(ClassifiedToken { text: 0, start: *start, end: *end, probabilities });
+        }
+        Ok(())
+    }
+}
+
+fn of_tokens(tokens: &[(usize, usize, &[f32])]) -> Detector {
+    let options = DetectorOptions { tagger: false, ..DetectorOptions::default() };
+    let tokens = tokens.iter().map(|(start, end, probabilities)| (*start, *end, probabilities.to_vec())).collect();
+    let labels = vec!["O".to_owned(), "B-PER".to_owned()];
+    Detector::new(&options).unwrap().with_classifier(Arc::new(Tokens(labels, tokens)))
+}
+
+#[test]
+fn tokens_that_share_a_character_are_one_word() {
+    // `…` is three tokens of one place where it is read as three full stops.
+    let (text, sure) = ("Zyxo Qwvu … Kraxo", &[0.0, 1.0][..]);
+    let detector =
+        of_tokens(&[(0, 4, sure), (5, 9, sure), (10, 13, sure), (10, 13, sure), (10, 13, sure), (14, 19, sure)]);
+    let spans = detector.detect(text);
+    assert!(detector.check().is_ok());
+    assert!(spans.iter().any(|span| span.label == Label::PERSON), "{spans:?}");
+}
+
+#[test]
+fn what_no_model_may_say_is_a_failure() {
+    let text = "é Zyxo";
+    for (start, end, probabilities) in [
+        (3, 7, &[f32::NAN, f32::NAN][..]),
+        (3, 7, &[0.0, f32::INFINITY]),
+        (3, 7, &[1.0]),
+        (3, 7, &[0.0, 0.5, 0.5]),
+        (3, 70, &[0.0, 1.0]),
+        (1, 2, &[0.0, 1.0]),
+        (5, 4, &[0.0, 1.0]),
+    ] {
+        let detector = of_tokens(&[(start, end, probabilities)]);
+        let _ = detector.detect(text);
+        assert!(matches!(detector.check(), Err(Error::Classifier { .. })), "{start}..{end} {probabilities:?}");
+    }
+}
