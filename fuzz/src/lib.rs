@@ -5,8 +5,30 @@ use cloister_text::{
     SurrogateKey, Tally,
 };
 
+/// Whether `input` is Parquet whose reader could take seconds over a few bytes: the `parquet` crate (60.1) counts through
+/// collections of booleans without reading them. A footer may claim so much by chance, so `records/footer.rs` refuses only
+/// what would take longer; here it would be found again and again and hide what is slow for other reasons.
+pub fn stalls_parquet(input: &[u8]) -> bool {
+    const MANY: u64 = 1 << 22;
+    let size = |bytes: &[u8]| {
+        let length = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)? + 1;
+        let value = bytes[..length].iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7F));
+        Some((value, length))
+    };
+    input.ends_with(b"PAR1")
+        && (0..input.len()).any(|at| {
+            let Some((count, length)) = size(&input[at..]) else { return false };
+            let list = at > 0 && matches!(input[at - 1], 0xF1 | 0xF2);
+            let map = matches!(input.get(at + length), Some(0x11 | 0x12 | 0x21 | 0x22));
+            count >= MANY && (list || map)
+        })
+}
+
 /// Reads `input` under a name that may tell its format, in both manners; reading that mends never loses what a strict one gives.
 pub fn read(input: &[u8], name: &str) {
+    if stalls_parquet(input) {
+        return;
+    }
     let columns = Columns::default();
     let mending = Reading::mending(&columns);
     let mut source = Source::from_reader(input, name);

@@ -36,6 +36,8 @@ pub use detect::{
 };
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
+#[cfg(feature = "columnar")]
+pub use records::expects_panics;
 pub use records::{
     Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source,
     Tally, Turn, read, read_from, read_source,

@@ -5,6 +5,7 @@
 //! of these formats refuse, by an error or by a failed assertion, is a fault of the file and no crash.
 //! Source: the specifications of Apache Parquet 2.11 and of Arrow's columnar format 1.5, read by their own crates.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +25,7 @@ use parquet::file::reader::ChunkReader;
 
 use super::cell::{Budget, value, weight};
 use super::finding::Problem;
+use super::footer;
 use super::format::Format;
 use super::frame::{CHUNK_BYTES, read_error};
 use super::table::{Item, Members};
@@ -207,10 +209,23 @@ fn skip_magic(reader: &mut Reader<'_>) -> Result<()> {
     Ok(())
 }
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic on this thread would be a fault of the file that is being read, and told as such: a hook says nothing
+/// of it then.
+pub fn expects_panics() -> bool {
+    GUARDED.get()
+}
+
 /// Runs a reader of foreign bytes; an assertion of its that fails is a fault of the bytes.
 fn guarded<T>(line: usize, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let before = GUARDED.replace(true);
     // Nothing that the work touched is looked at again after a panic but what is given up.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Damaged { line }))
+    let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Damaged { line }));
+    GUARDED.set(before);
+    done
 }
 
 fn whole(reader: Reader<'_>) -> Result<Bytes> {
@@ -227,6 +242,9 @@ fn parquet<'a>(input: impl ChunkReader + Ends + 'static) -> Result<Batches<'a>> 
     if !input.ends_with_magic() {
         return Err(Error::CutShort { line: 1 });
     }
+    if footer_of(&input).is_some_and(|bytes| !footer::is_bounded(&bytes)) {
+        return Err(Error::Damaged { line: 1 });
+    }
     let metadata = ArrowReaderMetadata::load(&input, ArrowReaderOptions::new()).map_err(fault)?;
     let schema = Schema::new_with_metadata(
         metadata.schema().fields().iter().map(with_views).collect::<Vec<_>>(),
@@ -237,6 +255,14 @@ fn parquet<'a>(input: impl ChunkReader + Ends + 'static) -> Result<Batches<'a>> 
     let rows = batch_rows(viewed.metadata());
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, viewed).with_batch_size(rows);
     Ok(Batches::Parquet(builder.build().map_err(fault)?))
+}
+
+/// The bytes before the length at the end, as far as that length can be true; the reader refuses what has none.
+fn footer_of(input: &impl ChunkReader) -> Option<Bytes> {
+    let before = input.len().checked_sub(8)?;
+    let length = input.get_bytes(before, 4).ok()?;
+    let length = u32::from_le_bytes(length.as_ref().try_into().ok()?);
+    input.get_bytes(before.checked_sub(length.into())?, length as usize).ok()
 }
 
 /// Fewer rows at once where rows hold long lists.

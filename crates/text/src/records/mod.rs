@@ -11,6 +11,8 @@ mod chunk;
 #[cfg(feature = "columnar")]
 mod columnar;
 mod finding;
+#[cfg(feature = "columnar")]
+mod footer;
 mod format;
 mod frame;
 mod json;
@@ -26,6 +28,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 pub use chunk::{Batch, Chunk, Reading, Sequence};
+#[cfg(feature = "columnar")]
+pub use columnar::expects_panics;
 pub use finding::{Finding, Kind, Problem, Tally};
 pub use json::{DEPTH_LIMIT, VALUES_LIMIT};
 pub use place::Place;

@@ -128,6 +128,18 @@ fn a_file_that_is_cut_short_or_damaged_is_a_finding() {
 }
 
 #[test]
+fn a_footer_that_claims_millions_of_elements_is_refused_at_once() {
+    // Fields of no known number, each a list of 2,147,483,647 booleans, of which the reader takes no byte.
+    let footer = [[0xF9, 0xF1, 0xFF, 0xFF, 0xFF, 0xFF, 0x07]; 1000].concat();
+    let length = (footer.len() as u32).to_le_bytes();
+    let bytes = [b"PAR1", footer.as_slice(), &length, b"PAR1"].concat();
+    let start = std::time::Instant::now();
+    let (records, findings) = mended(Source::from_reader(bytes.as_slice(), "x.parquet"));
+    assert_eq!((records.len(), findings.len(), findings[0].2), (0, 1, Problem::Damaged));
+    assert!(start.elapsed().as_secs() < 10);
+}
+
+#[test]
 fn one_long_string_in_many_rows_stays_one() {
     let long = "la ".repeat(4 << 20);
     let keys = Int32Array::from(vec![0; 600]);
