@@ -6,6 +6,7 @@
 //! no part of it can be replaced by itself.
 //! Sources: RFC 4648 sections 4 and 5 (base64, base64url), RFC 2045 section 6.8 (lines of 76 characters).
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::normal;
@@ -18,12 +19,14 @@ pub(crate) const DEPTH: usize = 3;
 pub(crate) const BASE64: &str = "base64";
 /// The shortest run of base64 that is decoded: 16 characters hold 12 bytes, the least that an e-mail address needs.
 const SHORTEST: usize = 16;
-/// Bytes that are decoded of one run, at most; what follows is searched as another run.
+/// Bytes that are decoded at once; a longer run is searched in parts.
 const DECODED_LIMIT: usize = 256 * 1024;
-/// Characters decoded first, to see whether there is text at all.
-const SAMPLE: usize = 64;
+/// Characters of a part that the next one repeats, so that a value on the border is whole in one of them.
+const OVERLAP: usize = 4096;
+/// The shortest text between bytes that are none. Twelve random bytes are text once in a hundred thousand times.
+const SHORTEST_TEXT: usize = 12;
 /// Longest line of wrapped base64 that is put together; PEM has 64, MIME 76 characters.
-const LINE: usize = 76;
+const LINE: usize = 1024;
 
 /// Adds what `search` finds in the normalised and decoded parts of `view`.
 pub(super) fn find(view: &View<'_>, context: &Context, search: &dyn Fn(&View<'_>) -> Vec<Span>, out: &mut Vec<Span>) {
@@ -74,10 +77,7 @@ fn base64_runs(bytes: &[u8], found: &mut dyn FnMut(Range<usize>, &str)) {
         let end = run_end(bytes, at);
         let padded = end + bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
         if end - start >= SHORTEST {
-            parts(&bytes[start..end], &mut |part, text| {
-                let last = part.end == end - start;
-                found(start + part.start..if last { padded } else { start + part.end }, text);
-            });
+            texts(&bytes[start..end], &mut |text| found(start..padded, text));
         }
         done = padded;
         at = padded + SHORTEST - 1;
@@ -88,66 +88,77 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-/// Where the run around `at` ends; lines of one length that follow each other are one run.
+/// Where the run around `at` ends; lines that hold nothing else and follow it are part of it, whatever their length.
 fn run_end(bytes: &[u8], at: usize) -> usize {
     let line_end = |from: usize| from + bytes[from..].iter().take_while(|byte| is_base64(**byte)).count();
     let mut end = line_end(at);
     let start = at - bytes[at.saturating_sub(LINE)..at].iter().rev().take_while(|byte| is_base64(**byte)).count();
-    let length = end - start;
-    if (SHORTEST * 2..=LINE).contains(&length) && length.is_multiple_of(4) {
+    if (SHORTEST..=LINE).contains(&(end - start)) {
         loop {
             let next = end + line_break(&bytes[end..]);
             let next_end = line_end(next);
-            if next == end || next_end == next || next_end - next > length {
+            if next == end || next_end == next || bytes.get(next_end).is_some_and(|byte| !ends_line(*byte)) {
                 break;
             }
             end = next_end;
-            if next_end - next < length {
-                break;
-            }
         }
     }
     end
 }
 
+/// What can stand behind the last character of a line of base64.
+fn ends_line(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | b'=' | b'"' | b'\'' | b'<' | b'\\' | b'%' | b'&')
+}
+
 fn line_break(rest: &[u8]) -> usize {
     match rest {
-        [b'\r', b'\n', ..] => 2,
+        // Two line feeds are what the codes of a carriage return and a line feed are read as.
+        [b'\r' | b'\n', b'\n', ..] => 2,
         [b'\n', ..] => 1,
         _ => 0,
     }
 }
 
-/// Decodes a run in parts of bounded length.
-fn parts(run: &[u8], found: &mut dyn FnMut(Range<usize>, &str)) {
+/// Hands what a run says to `found`. A run can begin with letters that are no part of it, such as those of a path, so where
+/// its first character begins no text, the next three are tried.
+fn texts(run: &[u8], found: &mut dyn FnMut(&str)) {
     if !looks_encoded(run) {
         return;
     }
-    let mut sample = Vec::with_capacity(SAMPLE);
-    decode(run, SAMPLE / 4 * 3, &mut sample);
-    if printable(&sample).is_none() {
-        return;
-    }
     let mut decoded = Vec::with_capacity((run.len() / 4 * 3).min(DECODED_LIMIT) + 3);
-    let mut from = 0;
-    while from < run.len() {
-        decoded.clear();
-        let used = decode(&run[from..], DECODED_LIMIT, &mut decoded);
-        if let Some(text) = printable(&decoded) {
-            found(from..from + used, text);
+    for skipped in 0..4 {
+        let (mut from, mut all, mut text) = (skipped, 0, 0);
+        loop {
+            decoded.clear();
+            let used = decode(&run[from..], DECODED_LIMIT, &mut decoded);
+            all += decoded.len();
+            let part = text_of(&decoded);
+            text += part.len();
+            if !part.is_empty() {
+                found(&part);
+            }
+            from += used;
+            if from >= run.len() {
+                break;
+            }
+            from = overlapping(run, from);
         }
-        from += used.max(1);
+        if 2 * text > all {
+            break;
+        }
     }
 }
 
-/// Words, paths and hexadecimal digests have the letters of base64 and not its mixture.
+/// The place that lies [`OVERLAP`] characters of base64 before `at`.
+fn overlapping(run: &[u8], at: usize) -> usize {
+    let mut characters = (0..at).rev().filter(|at| is_base64(run[*at]));
+    characters.nth(OVERLAP - 1).unwrap_or(0)
+}
+
+/// Words and hexadecimal digests have the letters of base64 and not its mixture.
 fn looks_encoded(run: &[u8]) -> bool {
-    let head = &run[..run.len().min(SAMPLE)];
-    let upper = head.iter().any(u8::is_ascii_uppercase);
-    let lower = head.iter().any(u8::is_ascii_lowercase);
-    let standard = head.iter().any(|byte| matches!(byte, b'+' | b'/'));
-    let url = head.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    upper && lower && !(standard && url)
+    run.iter().any(u8::is_ascii_uppercase) && run.iter().any(u8::is_ascii_lowercase)
 }
 
 /// Decodes up to `limit` bytes of either alphabet into `out`; returns how many characters of `run` that took.
@@ -177,15 +188,33 @@ fn decode(run: &[u8], limit: usize, out: &mut Vec<u8>) -> usize {
     run.len().max(used)
 }
 
-/// The text, if nearly all of it is printable; a character that is cut off at the end is left out.
-fn printable(decoded: &[u8]) -> Option<&str> {
-    let text = match std::str::from_utf8(decoded) {
-        Ok(text) => text,
-        Err(error) if error.error_len().is_none() => std::str::from_utf8(&decoded[..error.valid_up_to()]).ok()?,
-        Err(_) => return None,
+/// What of `decoded` is text: all of it, if hardly a character is strange, else what stands between bytes that are none, each
+/// part on a line.
+fn text_of(decoded: &[u8]) -> Cow<'_, str> {
+    // A character can be cut off at both ends of a part.
+    let cut = decoded.iter().take(3).take_while(|byte| matches!(byte, 0x80..=0xBF)).count();
+    let decoded = &decoded[cut..];
+    let whole = match std::str::from_utf8(decoded) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&decoded[..error.valid_up_to()]).ok(),
+        Err(_) => None,
     };
-    let strange = text.chars().filter(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')).count();
-    (!text.is_empty() && strange * 50 <= text.len()).then_some(text)
+    let mostly_sound = |text: &&str| text.chars().filter(|c| is_strange(*c)).count() * 50 <= text.len();
+    if let Some(text) = whole.filter(mostly_sound) {
+        return text.into();
+    }
+    let mut lines = String::new();
+    for chunk in decoded.utf8_chunks() {
+        for part in chunk.valid().split(is_strange).filter(|part| part.len() >= SHORTEST_TEXT) {
+            lines.push_str(part);
+            lines.push('\n');
+        }
+    }
+    lines.into()
+}
+
+fn is_strange(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
 #[cfg(test)]
@@ -251,6 +280,46 @@ mod tests {
         let lines: Vec<&str> = run.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
         let wrapped = lines.join("\r\n");
         assert_eq!(found(&format!("\r\n{wrapped}\r\n")), [(wrapped.as_str(), "EMAIL_ADDRESS", "base64")]);
+    }
+
+    #[test]
+    fn lines_of_any_length_are_put_together() {
+        let run = encode(&format!("{} ana.ruiz@corp.com {}", "x y".repeat(30), "z".repeat(60)), false);
+        for length in [20, 75, 100, 128] {
+            for line_break in ["\n", "\r\n", "\\r\\n", "%0D%0A"] {
+                let lines: Vec<&str> =
+                    run.as_bytes().chunks(length).map(|line| std::str::from_utf8(line).unwrap()).collect();
+                let wrapped = lines.join(line_break);
+                assert_eq!(found(&wrapped), [(wrapped.as_str(), "EMAIL_ADDRESS", "base64")], "{length} {line_break:?}");
+            }
+        }
+        let (head, tail) = run.split_at(60);
+        let broken = format!("{head}\n{tail}");
+        assert_eq!(found(&broken), [(broken.as_str(), "EMAIL_ADDRESS", "base64")]);
+    }
+
+    #[test]
+    fn what_is_glued_to_a_run_hides_nothing() {
+        let run = encode("Contact: mail ana.ruiz@corp.com and more", false);
+        for text in [format!("/data/{run}"), format!("blob_{run}_v2"), format!("a-{run}"), format!("x{run}")] {
+            assert!(
+                found(&text).iter().any(|(_, label, kind)| (*label, *kind) == ("EMAIL_ADDRESS", "base64")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_in_a_long_run_is_found_wherever_it_stands() {
+        let mail = " Contact: ana.ruiz@corp.com, bye";
+        // A character on the border of two parts, no text before it, letters of one case before it.
+        for before in ["a".to_owned() + &"é".repeat(131_075), "z".repeat(262_130), "z".repeat(200_000)] {
+            let run = encode(&(before + mail), false);
+            assert_eq!(found(&run), [(run.as_str(), "EMAIL_ADDRESS", "base64")]);
+        }
+        let binary: String = (0..3000).map(|n| char::from(n as u8 % 8)).collect();
+        let run = encode(&(binary + mail), false);
+        assert_eq!(found(&run), [(run.as_str(), "EMAIL_ADDRESS", "base64")]);
     }
 
     #[test]

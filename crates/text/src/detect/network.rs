@@ -53,7 +53,8 @@ fn emails(view: &View<'_>, out: &mut Vec<Span>) {
         if let Some((mark, c)) = view.text[start..at].char_indices().rfind(|(_, c)| is_mark(*c)) {
             start += mark + c.len_utf8();
         }
-        if start == at || view.bytes[at - 1] == b'.' {
+        start += escape_letters(&view.bytes[..at], start);
+        if start >= at || view.bytes[at - 1] == b'.' {
             continue;
         }
         let (end, score) = match mail_domain(view, at + 1) {
@@ -63,6 +64,23 @@ fn emails(view: &View<'_>, out: &mut Vec<Span>) {
         // `@ana@social.org` is an account of a federated network.
         let score = if view.before(start) == b'@' { 0.3 } else { score };
         out.push(Span::new(start, end, Label::EMAIL_ADDRESS, score));
+    }
+}
+
+/// How many letters at `start` belong to an escape whose backslash stands before them, as in `mail:\nana@corp.com`.
+fn escape_letters(bytes: &[u8], start: usize) -> usize {
+    if start == 0 || bytes[start - 1] != b'\\' {
+        return 0;
+    }
+    let hexadecimal = |count: usize| {
+        let digits = bytes.get(start + 1..start + 1 + count).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        digits.map_or(0, |digits| 1 + digits.len())
+    };
+    match bytes.get(start) {
+        Some(b'n' | b'r' | b't' | b'b' | b'f') => 1,
+        Some(b'u') => hexadecimal(4),
+        Some(b'x') => hexadecimal(2),
+        _ => 0,
     }
 }
 
@@ -405,6 +423,17 @@ mod tests {
             ["192.0.2.7", "2001:db8::7"]
         );
         assert_eq!(found("\u{201c}00:1A:2B:3C:4D:5E\u{201d}", Label::MAC_ADDRESS), ["00:1A:2B:3C:4D:5E"]);
+    }
+
+    #[test]
+    fn an_escape_before_an_address_is_no_part_of_it() {
+        for escape in ["\\n", "\\t", "\\r", "\\u0020", "\\x20", "\\\\n"] {
+            assert_eq!(
+                found(&format!("{{\"t\":\"mail:{escape}ana.ruiz@corp.com\"}}"), Label::EMAIL_ADDRESS),
+                ["ana.ruiz@corp.com"]
+            );
+        }
+        assert_eq!(found("nora@corp.com", Label::EMAIL_ADDRESS), ["nora@corp.com"]);
     }
 
     #[test]
