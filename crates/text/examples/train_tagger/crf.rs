@@ -60,7 +60,7 @@ pub(crate) struct Trained {
 
 /// Trains on examples, each with the weight of its gradient.
 pub(crate) fn train(examples: &[(Labelled, f32)], gazetteer: &[u8]) -> Result<Trained, cloister_text::Error> {
-    let extractor = Extractor::new(Gazetteer::new(gazetteer))?;
+    let extractor = Extractor::new(Gazetteer::new(gazetteer));
     let mut counts: HashMap<u64, u32> = HashMap::new();
     for (example, _) in examples {
         for sequence in extractor.sequences(&example.text) {

@@ -146,7 +146,7 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn new(file: &'a [u8]) -> Result<Self, Error> {
         let model = Model::read(file).ok_or("the file that was written cannot be read")?;
-        let extractor = Extractor::new(*model.gazetteer())?;
+        let extractor = Extractor::new(*model.gazetteer());
         Ok(Self { model, extractor })
     }
 

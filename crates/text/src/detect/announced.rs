@@ -78,7 +78,7 @@ mod tests {
     use crate::detect::{Context, names};
 
     fn of(text: &str, name: &str) -> Announced {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let view = View::new(text, &context);
         let start = text.find(name).unwrap();
         announced(&view, names::shared(), start, start + name.len())

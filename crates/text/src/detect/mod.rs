@@ -20,6 +20,7 @@ mod document;
 mod edge;
 mod ident;
 mod label;
+mod literals;
 mod locale;
 mod meaning;
 pub(crate) mod names;
@@ -158,9 +159,9 @@ impl Detector {
         Ok(Self {
             options: options.clone(),
             kept: options.keep.iter().map(|text| text.to_lowercase()).collect(),
-            context: Context::new()?,
-            secrets: Secrets::new()?,
-            identifiers: Identifiers::new(&locales)?,
+            context: Context::new(),
+            secrets: Secrets::new(),
+            identifiers: Identifiers::new(&locales),
             phones: locales.phones(),
             addresses: locales.addresses(),
             names: names::shared(),

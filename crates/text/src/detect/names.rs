@@ -146,23 +146,44 @@ impl Known {
 
 /// The gazetteer.
 pub(crate) struct Names {
-    words: HashMap<Box<str>, Known, BuildHasherDefault<Fnv>>,
+    words: HashMap<Box<[u8]>, Known, BuildHasherDefault<ShortKeys>>,
     pools: [Vec<Vec<&'static str>>; 3],
 }
 
-/// FNV-1a, 64 bits: the keys are ours and short, so that no one can provoke collisions.
+/// A hash of eight bytes at a time, by multiplication: the keys are ours and short, so that no one can provoke collisions.
 #[derive(Default)]
-pub(super) struct Fnv(u64);
+pub(super) struct ShortKeys(u64);
 
-impl Hasher for Fnv {
+impl ShortKeys {
+    fn mix(&mut self, value: u64) {
+        // The multiplier of Knuth's multiplicative hashing: 2^64 divided by the golden ratio.
+        self.0 = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 ^= self.0 >> 32;
+    }
+}
+
+impl Hasher for ShortKeys {
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut rest = bytes;
+        while let Some((eight, more)) = rest.split_first_chunk() {
+            self.mix(u64::from_le_bytes(*eight));
+            rest = more;
+        }
+        // Two halves that may share bytes; the length, which is hashed before, tells them apart.
+        if let (Some(first), Some(last)) = (rest.first_chunk(), rest.last_chunk()) {
+            self.mix(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)));
+        } else if let (Some(first), Some(last)) = (rest.first(), rest.last()) {
+            let middle = rest[rest.len() / 2];
+            self.mix(u64::from_le_bytes([*first, middle, *last, 0, 0, 0, 0, 0]));
         }
     }
 
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+
     fn finish(&self) -> u64 {
-        // The table takes its tag from the highest bits, which short keys barely reach.
+        // The table takes its place from the lowest bits and its tag from the highest.
         self.0 ^ self.0.rotate_left(32)
     }
 }
@@ -175,23 +196,24 @@ pub(crate) fn shared() -> &'static Names {
 
 impl Names {
     fn build() -> Self {
-        let mut words: HashMap<Box<str>, Known, BuildHasherDefault<Fnv>> = HashMap::default();
+        let mut words: HashMap<Box<[u8]>, Known, BuildHasherDefault<ShortKeys>> = HashMap::default();
+        let key = |word: &str| plain(word).into_bytes().into_boxed_slice();
         words.reserve(40_000);
         for word in COMMON.split_whitespace() {
-            words.entry(plain(word).into()).or_default().common = true;
+            words.entry(key(word)).or_default().common = true;
         }
         for (role, section) in CUES.split("# ").skip(1).enumerate() {
             for word in section.split_once('\n').map_or("", |(_, words)| words).split_whitespace() {
-                words.entry(plain(word).into()).or_default().roles |= 1 << role;
+                words.entry(key(word)).or_default().roles |= 1 << role;
             }
         }
         for (list, role) in [(HONORIFICS, Word::Honorific), (PARTICLES, Word::Particle)] {
             for word in list {
-                words.entry(plain(word).into()).or_default().roles |= 1 << role as u16;
+                words.entry(key(word)).or_default().roles |= 1 << role as u16;
             }
         }
         for word in WORDS.split_whitespace() {
-            words.entry(plain(word).into()).or_default().ordinary = true;
+            words.entry(key(word)).or_default().ordinary = true;
         }
         let mut pools = [const { Vec::new() }; 3].map(|_: Vec<()>| vec![Vec::new(); 26]);
         for (list, base) in [(CENSUS, 0), (INTERNATIONAL, 400)] {
@@ -203,7 +225,7 @@ impl Names {
                     _ => (Gender::Surname, 4000),
                 };
                 for (rank, name) in names.split_whitespace().enumerate() {
-                    let known = words.entry(plain(name).into()).or_default();
+                    let known = words.entry(key(name)).or_default();
                     let rank_here = u16::try_from(rank + base).unwrap_or(u16::MAX);
                     let slot = match gender {
                         Gender::Female => &mut known.female,
@@ -229,20 +251,21 @@ impl Names {
         let mut buffer = [0u8; 40];
         let folded;
         let key = if word.is_ascii() {
-            let lower = &mut buffer[..word.len()];
-            lower.copy_from_slice(word.as_bytes());
-            lower.make_ascii_lowercase();
-            std::str::from_utf8(lower).unwrap_or_default()
+            for (lower, byte) in buffer.iter_mut().zip(word.as_bytes()) {
+                *lower = byte.to_ascii_lowercase();
+            }
+            &buffer[..word.len()]
         } else {
             folded = plain(word);
-            folded.as_str()
+            folded.as_bytes()
         };
         if let Some(known) = self.words.get(key) {
             return *known;
         }
         // `Smith-Jones` and `O'Brien` are as well known as their parts.
-        match key.split_once(['-', '\'']) {
-            Some((left, right)) => {
+        match key.iter().position(|byte| matches!(byte, b'-' | b'\'')) {
+            Some(joint) => {
+                let (left, right) = (&key[..joint], &key[joint + 1..]);
                 let right = self.words.get(right).copied().unwrap_or_default();
                 let left_known = left.len() < 3 || self.words.get(left).is_some_and(|known| known.is_name());
                 if left_known { right } else { Known::default() }

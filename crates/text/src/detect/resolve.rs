@@ -13,17 +13,16 @@ use super::{Label, Span};
 /// The preferred spans of `text`, sorted, none overlapping another.
 pub(crate) fn without_overlaps(text: &str, mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|span| span.start < span.end);
-    spans.sort_unstable_by(preference);
-    pick(spans, |loser, taken| rest(text, loser, taken))
+    pick(&mut spans, |loser, taken| rest(text, loser, taken))
 }
 
 /// For each label the preferred spans; spans of different labels may overlap.
 pub(crate) fn best_of_each_label(mut spans: Vec<Span>) -> Vec<Span> {
     spans.retain(|span| span.start < span.end);
-    spans.sort_unstable_by(|a, b| a.label.cmp(&b.label).then_with(|| preference(a, b)));
+    spans.sort_by_key(|span| span.label);
     let mut kept = Vec::with_capacity(spans.len());
-    for same_label in spans.chunk_by(|a, b| a.label == b.label) {
-        kept.extend(pick(same_label.to_vec(), |_, _| Vec::new()));
+    for same_label in spans.chunk_by_mut(|a, b| a.label == b.label) {
+        kept.extend(pick(same_label, |_, _| Vec::new()));
     }
     kept.sort_unstable_by_key(|span| (span.start, span.end, span.label));
     kept
@@ -34,7 +33,8 @@ pub(crate) fn best_of_each_label(mut spans: Vec<Span>) -> Vec<Span> {
 pub(crate) fn outside(mut names: Vec<Span>, taken: &[Span]) -> Vec<Span> {
     let mut taken: Vec<(usize, usize)> =
         taken.iter().filter(|span| span.label != Label::LOCATION).map(|span| (span.start, span.end)).collect();
-    taken.sort_unstable();
+    // Stable, since that is fast with the runs of the detectors, which are in order.
+    taken.sort();
     // The furthest end so far, since spans may lie in one another.
     let mut furthest = 0;
     for span in &mut taken {
@@ -62,18 +62,40 @@ fn preference(a: &Span, b: &Span) -> Ordering {
 type Taken = BTreeMap<usize, Span>;
 
 /// Takes spans in order of preference, each unless it overlaps one already taken, and then what `rest` leaves of it;
-/// returns them by position.
-fn pick(spans: Vec<Span>, rest: impl Fn(&Span, &Taken) -> Vec<Span>) -> Vec<Span> {
+/// returns them by position. What no overlap connects is decided apart, so that the work stays near in memory however many
+/// spans there are.
+fn pick(spans: &mut [Span], rest: impl Fn(&Span, &Taken) -> Vec<Span>) -> Vec<Span> {
+    // The detectors yield runs that are in order already, which this sort takes over.
+    spans.sort_by_key(|span| span.start);
+    let mut picked = Vec::with_capacity(spans.len());
     let mut taken = Taken::new();
-    for span in spans {
-        let before = taken.range(..span.end).next_back();
-        if before.is_none_or(|(_, other)| other.end <= span.start) {
-            taken.insert(span.start, span);
-        } else {
-            taken.extend(rest(&span, &taken).into_iter().map(|part| (part.start, part)));
+    let mut spans = spans;
+    while let Some(first) = spans.first() {
+        let mut end = first.end;
+        let more = spans[1..].iter().take_while(|span| {
+            let connected = span.start < end;
+            end = end.max(span.end);
+            connected
+        });
+        let count = 1 + more.count();
+        let (connected, others) = spans.split_at_mut(count);
+        spans = others;
+        if let [alone] = connected {
+            picked.push(*alone);
+            continue;
         }
+        connected.sort_unstable_by(preference);
+        for span in connected {
+            let before = taken.range(..span.end).next_back();
+            if before.is_none_or(|(_, other)| other.end <= span.start) {
+                taken.insert(span.start, *span);
+            } else {
+                taken.extend(rest(span, &taken).into_iter().map(|part| (part.start, part)));
+            }
+        }
+        picked.extend(std::mem::take(&mut taken).into_values());
     }
-    taken.into_values().collect()
+    picked
 }
 
 /// Parts of a web or postal address that no preferred span covers and that say something by themselves.

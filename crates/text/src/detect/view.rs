@@ -2,9 +2,7 @@
 //!
 //! Invariant: tokens are sorted, do not overlap, and lie on character boundaries.
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
-use crate::error::{Error, Result};
+use super::literals::Literals;
 
 /// How a token is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,19 +174,15 @@ const CONTEXT: &[(Topic, &[&str])] = &[
 
 /// Finds context words; made once per detector.
 pub(crate) struct Context {
-    words: AhoCorasick,
+    words: Literals,
     topics: Vec<Topic>,
 }
 
 impl Context {
-    pub(crate) fn new() -> Result<Self> {
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(CONTEXT.iter().flat_map(|(_, words)| words.iter()))
-            .map_err(|source| Error::Detector { detector: "context words", source: Box::new(source) })?;
+    pub(crate) fn new() -> Self {
+        let words = Literals::new(CONTEXT.iter().flat_map(|(_, words)| words.iter()));
         let topics = CONTEXT.iter().flat_map(|(topic, words)| words.iter().map(|_| *topic)).collect();
-        Ok(Self { words, topics })
+        Self { words, topics }
     }
 }
 
@@ -209,12 +203,12 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     pub(crate) fn new(text: &'a str, context: &Context) -> Self {
         let bytes = text.as_bytes();
-        let hits = context
-            .words
-            .find_iter(text)
-            .filter(|m| is_whole_word(bytes, m.start(), m.end()) && !in_placeholder(bytes, m.start()))
-            .map(|m| Hit { start: m.start(), end: m.end(), topic: context.topics[m.pattern().as_usize()] })
-            .collect();
+        let mut hits = Vec::new();
+        context.words.find(bytes, |hit| {
+            if is_whole_word(bytes, hit.start, hit.end) && !in_placeholder(bytes, hit.start) {
+                hits.push(Hit { start: hit.start, end: hit.end, topic: context.topics[hit.literal] });
+            }
+        });
         Self { text, bytes, tokens: tokens(text), hits }
     }
 
@@ -282,7 +276,11 @@ fn tokens(text: &str) -> Vec<Token> {
             continue;
         }
         let start = at;
-        let mut shape = Shape::default();
+        // Most words are plain: their letters are counted without asking what else they could be.
+        while bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
+            at += 1;
+        }
+        let mut shape = Shape::letters(&bytes[start..at]);
         while let Some(&byte) = bytes.get(at) {
             if byte.is_ascii() {
                 if byte.is_ascii_alphanumeric() {
@@ -344,6 +342,14 @@ struct Shape {
 }
 
 impl Shape {
+    /// Of ASCII letters only.
+    fn letters(run: &[u8]) -> Self {
+        let letters = run.len() as u32;
+        let upper: u32 = run.iter().map(|byte| u32::from(byte.is_ascii_uppercase())).sum();
+        let first_upper = run.first().is_some_and(u8::is_ascii_uppercase);
+        Self { letters, upper, lower: letters - upper, digits: 0, first_upper, ends_in_letter: letters > 0 }
+    }
+
     fn ascii(&mut self, byte: u8) {
         if byte.is_ascii_digit() {
             self.digits += 1;
@@ -423,7 +429,7 @@ mod tests {
 
     #[test]
     fn context_words_are_whole_and_placeholders_do_not_count() {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let near = |text: &str| {
             let at = text.find('5').unwrap();
             View::new(text, &context).near(Topic::Phone, at, at + 1, 40)

@@ -138,7 +138,7 @@ mod tests {
     use crate::detect::{Context, names};
 
     fn places(text: &str) -> Vec<&str> {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let view = View::new(text, &context);
         let mut spans = Vec::new();
         find(&view, names::shared(), &mut spans);

@@ -104,7 +104,7 @@ mod tests {
     use crate::detect::Context;
 
     fn classes(text: &str) -> Vec<u8> {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let view = View::new(text, &context);
         (0..=view.tokens.len()).map(|index| before(&view, index)).collect()
     }

@@ -6,7 +6,6 @@ use super::features::{self, BORDER, Word};
 use super::sequence::{Sequence, Source, sequences};
 use super::{Model, hints_of};
 use crate::detect::{Context, Token, View, names, person};
-use crate::error::Result;
 
 pub use super::gap::GAPS;
 pub use super::gazetteer::{Classes, Gazetteer, build as build_gazetteer};
@@ -37,11 +36,8 @@ pub struct Extractor<'a> {
 
 impl<'a> Extractor<'a> {
     /// An extractor that knows the words of `gazetteer`.
-    ///
-    /// # Errors
-    /// If the context words could not be compiled.
-    pub fn new(gazetteer: Gazetteer<'a>) -> Result<Self> {
-        Ok(Self { gazetteer, context: Context::new()? })
+    pub fn new(gazetteer: Gazetteer<'a>) -> Self {
+        Self { gazetteer, context: Context::new() }
     }
 
     /// The sequences of a text.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::OnceLock;
 
-use super::super::names::{Fnv, plain};
+use super::super::names::{ShortKeys, plain};
 
 /// What a word can be in an address: a set.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -249,7 +249,7 @@ const NOT_STREETS: &[&str] = &[
 const LONGEST: usize = 16;
 
 struct Lexicon {
-    words: HashMap<&'static [u8], Role, BuildHasherDefault<Fnv>>,
+    words: HashMap<&'static [u8], Role, BuildHasherDefault<ShortKeys>>,
     /// For each first byte the lengths of its words, as bits: most words of a text are in no list.
     lengths: [u32; 256],
 }
@@ -283,8 +283,9 @@ pub(super) fn role(word: &str) -> Role {
     if lexicon.lengths[usize::from(first.to_ascii_lowercase())] & (1 << word.len()) == 0 {
         return Role::default();
     }
-    lower.copy_from_slice(word.as_bytes());
-    lower.make_ascii_lowercase();
+    for (lower, byte) in lower.iter_mut().zip(word.as_bytes()) {
+        *lower = byte.to_ascii_lowercase();
+    }
     look_up(lower)
 }
 

@@ -1,26 +1,28 @@
 //! Words that announce a number.
 //!
-//! Invariant: a text is searched for them at most once, and not at all where nothing in it has the form of a number that
-//! such words announce.
+//! Invariant: a text is searched for them at most once, and only as far around numbers of a form that such words announce
+//! as they count.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::ops::Range;
 
+use super::super::literals::Literals;
 use super::super::view::View;
 use super::rule::Rule;
-use crate::error::{Error, Result};
 
 /// A word after a number counts for so many bytes.
 const REACH_AFTER: usize = 24;
 
 /// The words of all rules, compiled.
 pub(super) struct Cues {
-    words: AhoCorasick,
+    words: Literals,
     /// The rules that each word speaks for, by their place in the table.
     rules: Vec<Vec<u16>>,
+    /// The farthest that a word of any rule may stand before its number.
+    reach: usize,
 }
 
 impl Cues {
-    pub(super) fn new(rules: &[&'static Rule]) -> Result<Self> {
+    pub(super) fn new(rules: &[&'static Rule]) -> Self {
         let mut words = std::collections::BTreeMap::<String, Vec<u16>>::new();
         for (index, rule) in (0..).zip(rules) {
             for cue in rule.cues {
@@ -33,17 +35,13 @@ impl Cues {
                 }
             }
         }
+        let reach = rules.iter().map(|rule| rule.reach).max().unwrap_or_default();
         let (words, rules): (Vec<String>, Vec<Vec<u16>>) = words.into_iter().unzip();
-        let words = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .build(words)
-            .map_err(|source| Error::Detector { detector: "words beside identifiers", source: Box::new(source) })?;
-        Ok(Self { words, rules })
+        Self { words: Literals::new(words), rules, reach }
     }
 
     pub(super) fn search<'a>(&'a self, view: &'a View<'a>) -> Search<'a> {
-        Search { cues: self, view, hits: None }
+        Search { cues: self, view, covered: 0..0, hits: Vec::new() }
     }
 }
 
@@ -53,41 +51,60 @@ struct Hit {
     word: usize,
 }
 
-/// The words of one text, found when they are first asked for.
+/// The words of one text, found where they are asked for.
 pub(super) struct Search<'a> {
     cues: &'a Cues,
     view: &'a View<'a>,
-    hits: Option<Vec<Hit>>,
+    /// What begins here has been found.
+    covered: Range<usize>,
+    /// Sorted by their starts.
+    hits: Vec<Hit>,
 }
 
 impl Search<'_> {
     /// Bytes between a number and the nearest word that announces it, at most `reach` before it or [`REACH_AFTER`] after.
     pub(super) fn distance(&mut self, rule: u16, start: usize, end: usize, reach: usize) -> Option<usize> {
-        let (cues, view) = (self.cues, self.view);
-        let hits = self.hits.get_or_insert_with(|| find(cues, view));
-        let first = hits.partition_point(|hit| hit.end + reach < start);
-        hits[first..]
+        let stop = self.view.bytes.len().min(end + REACH_AFTER + 1);
+        self.cover(start.saturating_sub(self.cues.reach + LONGEST_CUE)..stop);
+        let first = self.hits.partition_point(|hit| hit.start + LONGEST_CUE + reach < start);
+        self.hits[first..]
             .iter()
-            .take_while(|hit| hit.end <= end + REACH_AFTER + LONGEST_CUE)
-            .filter(|hit| cues.rules[hit.word].contains(&rule))
+            .take_while(|hit| hit.start < stop)
             .filter_map(|hit| match (start.checked_sub(hit.end), hit.start.checked_sub(end)) {
-                (Some(before), _) => Some(before),
-                (_, Some(after)) if after <= REACH_AFTER => Some(after),
+                (Some(before), _) if before <= reach => Some((before, hit)),
+                (None, Some(after)) => Some((after, hit)),
                 _ => None,
             })
+            .filter(|(_, hit)| self.cues.rules[hit.word].contains(&rule))
+            .map(|(distance, _)| distance)
             .min()
+    }
+
+    /// Finds what begins in `range`. Numbers are asked about in their order, so that this goes on where it ended.
+    fn cover(&mut self, range: Range<usize>) {
+        if range.start < self.covered.start || range.start > self.covered.end {
+            self.hits.clear();
+            self.covered = range.start..range.start;
+        }
+        if range.end > self.covered.end {
+            let bytes = self.view.bytes;
+            self.cues.words.all(bytes, self.covered.end..range.end, may_begin, |hit| {
+                if is_whole_word(bytes, hit.start, hit.end) {
+                    self.hits.push(Hit { start: hit.start, end: hit.end, word: hit.literal });
+                }
+            });
+            self.covered.end = range.end;
+        }
     }
 }
 
-/// Bytes that no word exceeds; it bounds how far hits, which are sorted by their ends, are looked at.
+/// Bytes that no word exceeds; it bounds how far hits, which are sorted by their starts, are looked at.
 pub(super) const LONGEST_CUE: usize = 64;
 
-fn find(cues: &Cues, view: &View<'_>) -> Vec<Hit> {
-    let matches = cues.words.find_overlapping_iter(view.text);
-    matches
-        .filter(|m| is_whole_word(view.bytes, m.start(), m.end()))
-        .map(|m| Hit { start: m.start(), end: m.end(), word: m.pattern().as_usize() })
-        .collect()
+/// Whether a word may begin with `first` after the byte `before`: not inside another, as [`is_whole_word`] asks again.
+fn may_begin(before: u8, first: u8) -> bool {
+    let inside = before.is_ascii_alphanumeric() || before >= 0x80;
+    !inside | (first >= 0xE0) | (before.is_ascii_lowercase() & first.is_ascii_uppercase())
 }
 
 /// Whether no letter of the same word stands beside. Hangul, Thai and the like are written without spaces, so that any
@@ -124,9 +141,9 @@ mod tests {
         Rule { label: Label::UK_NHS, shape: Shape::Digits(1, 9), cues: &["nhs", "nhs number", "여권"], ..Rule::BASE };
 
     fn distance(text: &str) -> Option<usize> {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let view = View::new(text, &context);
-        let cues = Cues::new(&[&RULE]).unwrap();
+        let cues = Cues::new(&[&RULE]);
         let at = text.find('5').unwrap();
         cues.search(&view).distance(0, at, at + 1, 20)
     }

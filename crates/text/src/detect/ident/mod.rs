@@ -42,7 +42,6 @@ use std::sync::LazyLock;
 use super::locale::Locales;
 use super::view::View;
 use super::{Label, Span, number};
-use crate::error::Result;
 use cues::{Cues, Search};
 use rule::{Rule, Shape, Verdict, Way};
 use window::{LONGEST, PIECES, Piece, Window, pieces};
@@ -111,7 +110,7 @@ pub(crate) struct Identifiers {
 
 impl Identifiers {
     /// The rules of these locales, and those that hold everywhere.
-    pub(crate) fn new(locales: &Locales) -> Result<Self> {
+    pub(crate) fn new(locales: &Locales) -> Self {
         let national = TABLES.iter().filter(|(locale, _)| locales.has(locale)).flat_map(|(_, rules)| rules.iter());
         let rules: Vec<&'static Rule> = national.chain(generic::RULES).collect();
         let by_place = places()
@@ -119,7 +118,7 @@ impl Identifiers {
                 (0..).zip(&rules).flat_map(|(index, rule)| rule.ways(index, length, letters, separators)).collect()
             })
             .collect();
-        Ok(Self { cues: Cues::new(&rules)?, rules, by_place, chosen: locales.chosen() })
+        Self { cues: Cues::new(&rules), rules, by_place, chosen: locales.chosen() }
     }
 
     /// Adds the candidates of a text.

@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<(&str, char)> {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let view = View::new(text, &context);
         pieces(&view).iter().map(|p| (&text[p.start..p.end], p.separator as char)).collect()
     }

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn normalised(text: &str) -> Vec<String> {
-        let context = Context::new().unwrap();
+        let context = Context::new();
         let mut all = Vec::new();
         pieces(&View::new(text, &context), &mut |piece| all.push(piece.text.clone()));
         all
@@ -298,7 +298,7 @@ mod tests {
 
         #[test]
         fn the_map_back_is_monotone_and_total(text in r#"([a-z0-9 @.]{0,5}(&#64;|&amp;|%40|%C3%A9|\\n|\\u0041|\u{200b}|\u{ad}|\u{ff21}|\u{430}|é|🙂| dot | at |1 2 3 4 5 6 7 8)?){0,12}"#) {
-            let context = Context::new().unwrap();
+            let context = Context::new();
             let view = View::new(&text, &context);
             pieces(&view, &mut |piece| {
                 let whole = |start, end| Piece { cut: (false, false), text: piece.text.clone(), original: piece.original.clone(),

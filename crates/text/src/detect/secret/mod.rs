@@ -1,7 +1,7 @@
 //! Credentials: tokens of known vendors, private keys, connection strings, hashes of passwords, and values assigned to
 //! names like `password`; user names that are assigned the same way.
 //!
-//! Invariant: candidates start at literals that one automaton finds in one pass; what stands beside a literal is read
+//! Invariant: candidates start at literals that are found in one pass; what stands beside a literal is read
 //! up to a fixed limit. Inside a token that is beyond doubt nothing else is sought.
 //! Sources: those of [`vendors`], [`keys`], [`connection`] and [`assigned`].
 
@@ -12,12 +12,10 @@ mod pattern;
 mod placeholder;
 mod vendors;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::edge::{word_after, word_before};
+use super::literals::Literals;
 use super::view::View;
 use super::{Label, Span};
-use crate::error::{Error, Result};
 use assigned::{NAMES, Named};
 use vendors::{RULES, Rule};
 
@@ -33,15 +31,15 @@ enum Lead {
     Curl,
 }
 
-/// The automaton over all literals, and what each announces.
+/// All literals, and what each announces.
 pub(crate) struct Secrets {
-    automaton: AhoCorasick,
-    /// By pattern of the automaton, with the length of each literal; the longest first.
+    literals: Literals,
+    /// By literal, with the length of each; the longest first.
     leads: Vec<Vec<(usize, Lead)>>,
 }
 
 impl Secrets {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Self {
         let mut all: Vec<(&'static str, Lead)> = vec![
             ("eyJ", Lead::Jwt),
             ("-----BEGIN ", Lead::Pem),
@@ -60,7 +58,7 @@ impl Secrets {
         let mut literals: Vec<String> = all.iter().map(|(literal, _)| literal.to_ascii_lowercase()).collect();
         literals.sort_unstable();
         literals.dedup();
-        // The automaton reports the longest literal; shorter ones that begin it may still be what it is.
+        // The search reports the longest literal; shorter ones that begin it may still be what it is.
         let leads = literals
             .iter()
             .map(|found| {
@@ -73,23 +71,17 @@ impl Secrets {
                 leads
             })
             .collect();
-        let automaton = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(AhoCorasickKind::DFA))
-            .build(&literals)
-            .map_err(|source| Error::Detector { detector: "credentials", source: Box::new(source) })?;
-        Ok(Self { automaton, leads })
+        Self { literals: Literals::new(&literals), leads }
     }
 
     pub(crate) fn find(&self, view: &View<'_>, out: &mut Vec<Span>) {
         let mut done = 0;
-        for hit in self.automaton.find_iter(view.text) {
-            if hit.start() < done {
-                continue;
+        self.literals.find(view.bytes, |hit| {
+            if hit.start < done {
+                return;
             }
-            for (length, lead) in &self.leads[hit.pattern().as_usize()] {
-                if let Some(span) = follow(view, hit.start(), hit.start() + length, *lead, done) {
+            for (length, lead) in &self.leads[hit.literal] {
+                if let Some(span) = follow(view, hit.start, hit.start + length, *lead, done) {
                     // A value may hold a token that says more than the name before it.
                     if span.score >= 1.0 {
                         done = span.end;
@@ -98,7 +90,7 @@ impl Secrets {
                     break;
                 }
             }
-        }
+        });
     }
 }
 
