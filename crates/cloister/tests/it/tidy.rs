@@ -26,6 +26,7 @@ const SILENT_TYPES: &[&str] = &[
     "Subjects",
     "RecordKey",
     "Originals",
+    "Written",
     "SurrogateKey",
     "Sources",
     "Parts",

@@ -11,6 +11,7 @@ use super::originals::DateOrders;
 use super::person::like_case;
 use super::policy::Rule;
 use super::reading::{Found, Kind, Reading, Token, tokens, triple};
+use super::wrapped::Written;
 use crate::detect::Span;
 
 /// What became of a date.
@@ -38,7 +39,8 @@ pub(super) fn offset(ring: &Ring<'_>, rule: &Rule) -> i64 {
 pub(super) fn orders(text: &str, spans: &[Span]) -> (DateOrders, DateOrders) {
     let (mut all, mut open) = (DateOrders::default(), DateOrders::default());
     for span in spans.iter().filter(|span| span.label.0 == "DATE_TIME") {
-        let tokens = tokens(text.get(span.start..span.end).unwrap_or_default());
+        let written = Written::read(span, text.get(span.start..span.end).unwrap_or_default());
+        let tokens = tokens(written.value());
         for at in 0..tokens.len() {
             let Some([a, b, _]) = triple(&tokens, at) else { continue };
             let one = match (tokens[a].number(), tokens[b].number()) {

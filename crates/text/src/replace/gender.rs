@@ -4,9 +4,14 @@
 //! Invariants: only a bounded stretch on both sides of a name is read, so the time is linear; what is learned of a word
 //! holds within one scope. Where nothing tells, a name that women and men bear is given.
 
+use std::borrow::Cow;
+
 use super::draw::folded;
 use super::person::bearers;
+use super::wrapped::Written;
 use crate::detect::names::{self, Filler, Gender};
+use crate::detect::nested::{BASE64, DEPTH};
+use crate::detect::normal::undone;
 use crate::detect::{Label, Span};
 
 /// What is said of a word of a name within a scope.
@@ -241,14 +246,16 @@ pub(super) fn read(text: &str, spans: &[Span]) -> Vec<Said> {
         let span = &spans[*at];
         let floor = n.checked_sub(1).map_or(0, |n| spans[people[n]].end).max(span.start.saturating_sub(REACH));
         let ceiling = people.get(n + 1).map_or(text.len(), |next| spans[*next].start).min(span.end + REACH);
-        let words = bearers(&text[span.start..span.end]);
+        let written = Written::read(span, &text[span.start..span.end]);
+        let value = written.value();
+        let words = if span.kind == Some(BASE64) { Vec::new() } else { bearers(value) };
         if words.is_empty() {
             continue;
         }
         let before = tail(text, floor.min(span.start), span.start);
         let after = head(text, span.end, ceiling.max(span.end));
-        let value = &text[span.start..span.end];
-        said.push(around(*at, value, words, before, after));
+        let plain = |text| undone(text, DEPTH).map_or(Cow::Borrowed(text), Cow::Owned);
+        said.push(around(*at, value, words, &plain(before), &plain(after)));
     }
     said
 }

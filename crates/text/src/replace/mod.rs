@@ -30,6 +30,7 @@ mod policy;
 mod profile;
 mod reading;
 mod seal;
+mod stand_in;
 mod surrogate;
 mod wrapped;
 
@@ -41,12 +42,12 @@ use zeroize::Zeroizing;
 
 use crate::detect::names::{self, Gender};
 use crate::detect::nested::BASE64;
-use crate::detect::{Label, Span, is_valid};
-use dates::Outcome;
+use crate::detect::{Label, Span};
 use draw::{Ring, Table};
 use mention::Mention;
+use stand_in::Around;
 use surrogate::canonical;
-use wrapped::{Written, run};
+use wrapped::Written;
 
 pub use originals::{DateOrders, Originals};
 pub(crate) use policy::Rule;
@@ -369,66 +370,6 @@ impl Replacer {
         }
     }
 
-    /// What takes the place of a value; `None` where it stays.
-    fn stand_in(&self, ring: &Ring<'_>, rule: &Rule, around: &Around<'_>, span: &Span, value: &str) -> Option<String> {
-        let label = span.label;
-        let context = around.context;
-        let day_first = rule.day_first.unwrap_or(around.day_first);
-        let redacted = || format!("<{label}>");
-        let written = Written::read(span, value);
-        let plain = written.value();
-        let tagged = |digits| {
-            let entity = around.person.cloned().unwrap_or_else(|| canonical(label, plain));
-            format!("{label}_{}", number(ring, label, &entity, digits))
-        };
-        let is_run = span.kind == Some(BASE64);
-        let outcome = match (rule.action, label.0) {
-            (Action::Keep, _) => return None,
-            (Action::Redact, _) => Outcome::New(redacted()),
-            (Action::Mask, _) => {
-                Outcome::New(value.chars().map(|c| if c.is_alphanumeric() { '*' } else { c }).collect())
-            }
-            (Action::Hash, _) => Outcome::New(tagged(8)),
-            (Action::Pseudonym, _) => Outcome::New(tagged(16)),
-            (Action::Encrypt, _) => Outcome::New(self.sealer.token(ring.scope(), label.0, value)),
-            (Action::Generalise, _) if is_run => Outcome::Unreadable,
-            (Action::Surrogate | Action::Shift | Action::Fpe, _) if is_run => return Some(run(ring, value)),
-            (Action::Fpe, _) => self.encrypted_in_form(ring, label, plain),
-            (Action::Generalise, "DATE_TIME") => dates::year(around.before, plain, rule, day_first),
-            (Action::Generalise, "AGE") => ages::coarse(rule, plain),
-            (Action::Generalise, _) => geography::coarse(span, rule, plain),
-            (Action::Shift | Action::Surrogate, "DATE_TIME") => {
-                let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                dates::shift(plain, rule, day_first, dates::offset(&ring, rule))
-            }
-            (Action::Shift | Action::Surrogate, "AGE") => {
-                let ring = ring.within(person_of(rule.scope.unwrap_or(self.policy.scope()), context));
-                ages::surrogate(&ring, rule, plain)
-            }
-            (Action::Shift | Action::Surrogate, _) => {
-                surrogate::surrogate(ring, span, plain).map_or(Outcome::Unreadable, Outcome::New)
-            }
-        };
-        match outcome {
-            // "a 90-plus-year-old" reads better than "a 90+-year-old".
-            Outcome::New(new) if label.0 == "AGE" && new.ends_with('+') && around.after.starts_with('-') => {
-                Some(new.replace('+', "-plus"))
-            }
-            Outcome::New(new) if matches!(rule.action, Action::Mask | Action::Encrypt) => Some(new),
-            Outcome::New(new) => Some(written.write(new)),
-            Outcome::Kept => None,
-            Outcome::Unreadable => Some(redacted()),
-        }
-    }
-
-    fn encrypted_in_form(&self, ring: &Ring<'_>, label: Label, value: &str) -> Outcome {
-        let tweak = [label.0, ring.scope().0, ring.scope().1];
-        match self.cipher.encrypt(&tweak, value, |value| is_valid(label, value)) {
-            Some(new) => Outcome::New(new),
-            None => Outcome::Unreadable,
-        }
-    }
-
     /// Whether ambiguous dates begin with the day: as most dates that tell in the record, else of the subject, else of the
     /// file.
     fn day_first(&self, context: &ReplaceContext<'_>, text: &str, spans: &[Span]) -> bool {
@@ -440,16 +381,6 @@ impl Replacer {
         let mut orders = learned.chain(own).flatten();
         orders.find_map(DateOrders::begin_with_day).or(self.originals.order.begin_with_day()).unwrap_or(false)
     }
-}
-
-/// What a value's replacement depends on beside the value.
-struct Around<'a> {
-    context: &'a ReplaceContext<'a>,
-    before: &'a str,
-    after: &'a str,
-    /// Whose name it is.
-    person: Option<&'a String>,
-    day_first: bool,
 }
 
 /// The record, and the subject where it names one.
@@ -466,20 +397,11 @@ pub(crate) fn is_title(text: &str) -> bool {
 
 /// Words of the names of persons among the spans, in canonical form and longer than an initial.
 pub(crate) fn names_in<'a>(text: &'a str, spans: &'a [Span]) -> impl Iterator<Item = String> + 'a {
-    let people = spans.iter().filter(|span| span.label == Label::PERSON);
-    let words = people.flat_map(|span| person::bearers(text.get(span.start..span.end).unwrap_or_default()));
+    let people = spans.iter().filter(|span| span.label == Label::PERSON && span.kind != Some(BASE64));
+    let bearers =
+        |span: &Span| person::bearers(Written::read(span, text.get(span.start..span.end).unwrap_or_default()).value());
+    let words = people.flat_map(bearers);
     words.filter(|word| word.chars().count() > 2)
-}
-
-/// Hexadecimal digits that name an entity, drawn again where six decimal ones follow each other: those could be taken for
-/// somebody's number.
-fn number(ring: &Ring<'_>, label: Label, entity: &str, digits: usize) -> String {
-    const LONGEST: usize = 5;
-    const DRAWS: u32 = 64;
-    let is_name = |hex: &String| hex.split(|c: char| !c.is_ascii_digit()).all(|run| run.len() <= LONGEST);
-    let first = draw::hex(&ring.tag(&[label.0, entity]), digits);
-    let again = |attempt: u32| draw::hex(&ring.tag(&[label.0, entity, &attempt.to_string()]), digits);
-    std::iter::once(first.clone()).chain((1..DRAWS).map(again)).find(is_name).unwrap_or(first)
 }
 
 /// Within what an entity keeps its surrogate.
@@ -488,14 +410,6 @@ fn scope_of<'a>(scope: Scope, context: &ReplaceContext<'a>) -> (&'a str, &'a str
         (Scope::Dataset, _) => ("dataset", ""),
         (Scope::Subject, Some(subject)) => ("subject", subject),
         _ => ("document", context.document),
-    }
-}
-
-/// Whose dates move together: those of one person, and never those of all, of whom one known date would tell the rest.
-fn person_of<'a>(scope: Scope, context: &ReplaceContext<'a>) -> (&'a str, &'a str) {
-    match scope {
-        Scope::Dataset => scope_of(Scope::Subject, context),
-        scope => scope_of(scope, context),
     }
 }
 

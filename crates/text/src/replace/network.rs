@@ -85,7 +85,10 @@ fn path_like(draw: &mut Draw, path: &str) -> String {
     let mut new = String::with_capacity(path.len());
     let mut rest = path;
     while let Some(c) = rest.chars().next() {
-        let code = rest.strip_prefix('%').and_then(|code| u8::from_str_radix(code.get(..2)?, 16).ok());
+        let digits = rest.strip_prefix('%').and_then(|code| code.get(..2));
+        // The standard parser takes a sign too.
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match code.map(char::from) {
             Some(sign) if sign.is_ascii() && !sign.is_ascii_alphanumeric() => new.push_str(&rest[..3]),
             Some(sign) if sign.is_ascii() => new.push(draw.like(sign)),
@@ -139,4 +142,16 @@ fn marked(draw: &mut Draw, value: &str, mark: bool) -> String {
             c => marks.next().unwrap_or_else(|| draw.like(c)),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_two_hexadecimal_digits_are_a_code() {
+        let old = "https://h.org/a%20b?x=%+4%+1%+5%+5";
+        let new = url(&mut Draw::new([1; 32], 0), old);
+        assert!(new.contains("%20") && new[new.len() - 12..] != old[old.len() - 12..], "{new}");
+    }
 }

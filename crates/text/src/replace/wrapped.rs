@@ -2,11 +2,12 @@
 //!
 //! Invariant: surrogates are drawn from what a value says, never from the codes that say it, so that no code is taken for a
 //! digit and none that says part of the value stays; what is written in its place reads as the new value where the old
-//! one stood.
+//! one stood, and breaks no code around it.
 //! Sources: RFC 3986 section 2.1 (percent-encoding), RFC 8259 section 7 (escapes in JSON strings), HTML (character
 //! references), RFC 4648 (base64).
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::draw::Ring;
 use crate::detect::nested::{BASE64, DEPTH};
@@ -25,25 +26,52 @@ enum Code {
     Reference,
 }
 
-/// A value as it reads, and how it was written.
+/// A value as it reads, and how it was written. Holds text of a record.
 pub(super) struct Written<'a> {
     value: Cow<'a, str>,
     code: Code,
 }
 
 impl<'a> Written<'a> {
-    /// Reads a value. A run of base64 and a URL that shows its scheme, with or without a secret, are what they are: the codes
-    /// in a URL belong to it.
+    /// Reads a value. A run of base64 is what it is.
     pub(super) fn read(span: &Span, value: &'a str) -> Self {
         let as_it_is = Self { value: Cow::Borrowed(value), code: Code::None };
-        if span.kind == Some(BASE64) || (matches!(span.label, Label::URL | Label::CREDENTIAL) && value.contains("://"))
-        {
+        if span.kind == Some(BASE64) {
             return as_it_is;
+        }
+        if matches!(span.label, Label::URL | Label::CREDENTIAL)
+            && let Some(url) = Self::read_url(value)
+        {
+            return url;
         }
         match normal::undone(value, DEPTH) {
             Some(plain) if !plain.is_empty() => Self { value: Cow::Owned(plain), code: Code::of(value) },
             _ => as_it_is,
         }
+    }
+
+    /// A URL, with or without a secret: percent-encoding belongs to it and stays once its scheme shows, while strings of JSON
+    /// and HTML write it in their codes. `None` where no scheme shows.
+    fn read_url(value: &'a str) -> Option<Self> {
+        let mut url = Self { value: Cow::Borrowed(value), code: Code::None };
+        for _ in 0..DEPTH {
+            let mut codes = normal::codes(&url.value);
+            let is_around = |(place, _): &(Range<usize>, Option<char>)| url.value.as_bytes()[place.start] != b'%';
+            if url.value.contains("://") || codes.iter().any(is_around) {
+                codes.retain(is_around);
+            }
+            let Some((first, _)) = codes.first() else { break };
+            let code = if url.code == Code::None { Code::at(&url.value, first.start) } else { url.code };
+            let (mut plain, mut done) = (String::with_capacity(url.value.len()), 0);
+            for (place, says) in &codes {
+                plain.push_str(&url.value[done..place.start]);
+                plain.extend(*says);
+                done = place.end;
+            }
+            plain.push_str(&url.value[done..]);
+            url = Self { value: Cow::Owned(plain), code };
+        }
+        url.value.contains("://").then_some(url)
     }
 
     /// What it says.
@@ -84,28 +112,85 @@ impl<'a> Written<'a> {
 }
 
 impl Code {
-    /// By the first code in a value.
+    /// By the first code in a value; a sign that begins none decides nothing.
     fn of(value: &str) -> Self {
-        match value.find(['%', '\\', '&']).map(|at| &value.as_bytes()[at..]) {
-            Some([b'%', ..]) => Self::Percent,
-            Some(rest @ [b'\\', ..]) => {
+        normal::codes(value).first().map_or(Self::None, |(place, _)| Self::at(value, place.start))
+    }
+
+    /// By the code that begins at `start`.
+    fn at(value: &str, start: usize) -> Self {
+        match &value.as_bytes()[start..] {
+            [b'%', ..] => Self::Percent,
+            rest @ [b'\\', ..] => {
                 let count = rest.iter().take_while(|byte| **byte == b'\\').count();
                 let letter = rest.get(count).is_some_and(u8::is_ascii_alphabetic);
                 Self::Backslash { count: if letter { count } else { count.div_ceil(2) } }
             }
-            Some([b'&', ..]) => Self::Reference,
-            _ => Self::None,
+            _ => Self::Reference,
         }
     }
 }
 
-/// A run of base64 of the same length that says nothing: each letter and digit is drawn from all of them, since the class
-/// of a character of base64 tells bits of what is inside.
-pub(super) fn run(ring: &Ring<'_>, value: &str) -> String {
+/// A value of which every letter and digit is hidden; of a run of base64 every sign. Codes that say anything else stay.
+pub(super) fn masked(span: &Span, value: &str) -> String {
+    let hidden = |c: char| c.is_alphanumeric() || (span.kind == Some(BASE64) && is_base64(c));
+    changed(value, |c| hidden(c).then_some('*'))
+}
+
+/// What takes the place of a run of base64: one of as many signs that says nothing. Each is drawn from all letters and digits,
+/// since the class of a character of base64 tells bits of what is inside; padding and the codes of line breaks stay.
+pub(super) fn base64_stand_in(ring: &Ring<'_>, value: &str) -> String {
     const DRAWN: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut draw = ring.draw(&[BASE64, value], 0);
-    let is_sign = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
-    value.chars().map(|c| if is_sign(c) { char::from(DRAWN[draw.below(DRAWN.len())]) } else { c }).collect()
+    changed(value, |c| is_base64(c).then(|| char::from(DRAWN[draw.below(DRAWN.len())])))
+}
+
+/// A sign of base64, or a character that is read as one.
+fn is_base64(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '+' | '/' | '-' | '_')
+}
+
+/// A value with the characters that it says changed. Those that stay are written as they were: each code is whole, or gone.
+fn changed(value: &str, mut new: impl FnMut(char) -> Option<char>) -> String {
+    let mut text = String::with_capacity(value.len());
+    for (c, place) in said(value) {
+        match new(c) {
+            Some(new) => text.push(new),
+            None => text.push_str(&value[place]),
+        }
+    }
+    text
+}
+
+/// The characters that a value says, each with the place of the code that says it.
+fn said(value: &str) -> Vec<(char, Range<usize>)> {
+    let mut said: Vec<_> = value.char_indices().map(|(at, c)| (c, at..at + c.len_utf8())).collect();
+    for _ in 0..DEPTH {
+        let text: String = said.iter().map(|(c, _)| *c).collect();
+        let mut codes = normal::codes(&text).into_iter().peekable();
+        if codes.peek().is_none() {
+            break;
+        }
+        let (mut outer, mut at) = (said.into_iter(), 0);
+        said = Vec::with_capacity(text.len());
+        while let Some((c, place)) = outer.next() {
+            let code = codes.next_if(|(code, _)| code.start == at);
+            at += c.len_utf8();
+            let Some((code, says)) = code else {
+                said.push((c, place));
+                continue;
+            };
+            let mut end = place.end;
+            while at < code.end
+                && let Some((c, place)) = outer.next()
+            {
+                at += c.len_utf8();
+                end = place.end;
+            }
+            said.extend(says.map(|c| (c, place.start..end)));
+        }
+    }
+    said
 }
 
 #[cfg(test)]
@@ -130,5 +215,46 @@ mod tests {
         ] {
             assert_eq!(rewritten(value, "M\u{e9} & \"N\"\n"), (says.to_owned(), written.to_owned()), "{value}");
         }
+    }
+    #[test]
+    fn a_sign_that_begins_no_code_decides_nothing() {
+        for (value, new, written) in [
+            ("Smith & \u{ff2a}ones", "Carl & Beard", "Carl & Beard"),
+            ("50%&amp;Hunter", "E%&x", "E%&amp;x"),
+            ("C:\\Ana%20Ruiz", "Ida Berg", "Ida%20Berg"),
+        ] {
+            assert_eq!(rewritten(value, new).1, written, "{value}");
+        }
+    }
+
+    #[test]
+    fn of_a_url_the_codes_around_it_are_undone() {
+        for (value, says, new) in [
+            (r"https://h.org/a%20b?x=1\u0026y=2", "https://h.org/a%20b?x=1&y=2", "https://h.org/a%20b?x=1&y=2"),
+            (r"https:\/\/h.org\/a%2520b", "https://h.org/a%2520b", "https://h.org/a%2520b"),
+            ("https://h.org/?x=1&amp;y=&#77;", "https://h.org/?x=1&y=M", "https://h.org/?x=1&amp;y=M"),
+            ("https%3A%2F%2Fh.org%2Fa%2520b", "https://h.org/a%20b", "https%3A%2F%2Fh.org%2Fa%2520b"),
+        ] {
+            for label in [Label::URL, Label::CREDENTIAL] {
+                let written = Written::read(&Span::new(0, value.len(), label, 1.0), value);
+                assert_eq!((written.value(), written.write(says.to_owned()).as_str()), (says, new), "{value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_changed_leaves_codes_whole() {
+        for (value, masked_as) in [
+            ("Ana Ruiz", "*** ****"),
+            ("Ana%2520Ruiz", "***%2520****"),
+            ("Ana\\u0020Ruiz", "***\\u0020****"),
+            ("Jos%C3%A9&#64;%4A", "****&#64;*"),
+            ("\\\\u0041\\/&shy;B 100%", "*\\/* ***%"),
+        ] {
+            assert_eq!(masked(&Span::new(0, value.len(), Label::PERSON, 1.0), value), masked_as, "{value}");
+        }
+        let run = "QUJD\\nREVG+/8\\/%2B%3D";
+        let span = Span::new(0, run.len(), Label::PERSON, 1.0).of_kind(BASE64);
+        assert_eq!(masked(&span, run), "****\\n*********%3D");
     }
 }

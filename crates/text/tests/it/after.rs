@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::vectors::rows;
+use crate::wrappings::{entities_decoded, json_decoded, percent_decoded};
 use crate::{detector, rules};
 
 const FILES: [&str; 9] = [
@@ -260,7 +261,7 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
-/// A date in one of five forms, and its days read back from such a form.
+/// A date in one of six forms, and its days read back from such a form.
 fn written(form: usize, (year, month, day): (i64, i64, i64)) -> String {
     let name = MONTHS[month as usize - 1];
     match form {
@@ -268,6 +269,7 @@ fn written(form: usize, (year, month, day): (i64, i64, i64)) -> String {
         1 => format!("{name} {day}, {year}"),
         2 => format!("{day} {name} {year}"),
         3 => format!("{} {day}, {year}", &name[..3]),
+        4 => format!("{day:02}/{month:02}/{year}"),
         _ => format!("{year}/{month:02}/{day:02}"),
     }
 }
@@ -278,10 +280,31 @@ fn read_days(text: &str) -> Option<i64> {
     let month = |word: &str| MONTHS.iter().position(|name| name.starts_with(word)).map(|at| at as i64 + 1);
     let number = |word: &str| word.parse::<i64>().ok();
     match (number(a), number(b), number(c)) {
+        (Some(day), Some(month), Some(year)) if c.len() == 4 => Some(days(year, month, day)),
         (Some(year), Some(month), Some(day)) => Some(days(year, month, day)),
         (None, Some(day), Some(year)) => Some(days(year, month(a)?, day)),
         (Some(day), None, Some(year)) => Some(days(year, month(b)?, day)),
         _ => None,
+    }
+}
+
+/// A text with its signs as they are, percent-encoded, escaped as in a string of JSON, or as references of HTML; and back.
+fn encoded(code: usize, text: &str) -> String {
+    let one = |c: char| match (c.is_ascii_alphanumeric(), code) {
+        (false, 1) => format!("%{:02X}", c as u32),
+        (false, 2) => format!("\\u{:04x}", c as u32),
+        (false, 3) => format!("&#{};", c as u32),
+        _ => c.to_string(),
+    };
+    text.chars().map(one).collect()
+}
+
+fn decoded(code: usize, text: &str) -> String {
+    match code {
+        1 => percent_decoded(text),
+        2 => json_decoded(text),
+        3 => entities_decoded(text),
+        _ => text.to_owned(),
     }
 }
 
@@ -294,20 +317,23 @@ proptest! {
 
     #[test]
     fn intervals_between_the_dates_of_a_subject_stay(
-        dates in prop::collection::vec((date(), 0..5_usize), 2..5), key in any::<u8>(),
+        mut dates in prop::collection::vec((date(), 0..6_usize, 0..4_usize), 2..5), key in any::<u8>(), code in 0..4_usize,
         profile in prop_oneof![Just(Profile::Surrogate), Just(Profile::GdprPseudonymise)],
     ) {
-        let lines: Vec<String> = dates
-            .iter()
-            .map(|(date, form)| json!({"subject": "s1", "text": format!("seen on {} again", written(*form, *date))}).to_string())
-            .collect();
+        // One whose day can be no month, so that the order of all is known.
+        dates.push(((1980, 12, 25), 4, code));
+        let text = |(date, form, code): &((i64, i64, i64), usize, usize)| {
+            format!("seen on {} again", encoded(*code, &written(*form, *date)))
+        };
+        let lines: Vec<String> =
+            dates.iter().map(|date| json!({"subject": "s1", "text": text(date)}).to_string()).collect();
         let mut data = dataset(&lines.join("\n"));
         let key = SurrogateKey::from_bytes([key; 32]);
         protect(&mut data, &detector(), &Replacer::new(key, profile, Scope::Subject));
-        let moved: Vec<i64> = data.records.iter().zip(&dates).map(|(record, (date, _))| {
+        let moved: Vec<i64> = data.records.iter().zip(&dates).map(|(record, (date, _, code))| {
             let (_, text) = record.fields().find(|(place, _)| place.to_string() == "/text").unwrap();
             let new = text.strip_prefix("seen on ").and_then(|rest| rest.strip_suffix(" again")).unwrap();
-            read_days(new).unwrap_or_else(|| panic!("{new}")) - days(date.0, date.1, date.2)
+            read_days(&decoded(*code, new)).unwrap_or_else(|| panic!("{new}")) - days(date.0, date.1, date.2)
         }).collect();
         prop_assert!(moved[0] != 0 && moved.iter().all(|by| *by == moved[0]), "{:?}", moved);
     }

@@ -7,6 +7,7 @@ mod bad_input;
 mod classifier;
 #[cfg(feature = "columnar")]
 mod columnar;
+mod encoded;
 mod formats;
 mod hidden;
 mod identifiers;

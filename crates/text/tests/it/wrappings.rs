@@ -17,7 +17,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ("see https://zara:s3cretQz9@quintacorp.com/in?u=zara81 for it", &["s3cretQz9", "quintacorp", "zara"]),
 ];
 
-fn base64(text: &str, url: bool, pad: bool) -> String {
+pub(crate) fn base64(text: &str, url: bool, pad: bool) -> String {
     const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut result = String::new();
     for chunk in text.as_bytes().chunks(3) {
@@ -78,7 +78,7 @@ fn percent(text: &str, all: bool) -> String {
     text.bytes().map(piece).collect()
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((byte, after)) = rest.split_first() {
         let code = after.get(..2).and_then(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
@@ -100,7 +100,7 @@ fn json_string(text: &str, escape_signs: bool) -> String {
     }
 }
 
-fn json_decoded(text: &str) -> String {
+pub(crate) fn json_decoded(text: &str) -> String {
     let (mut result, mut rest) = (String::new(), text);
     while let Some(at) = rest.find('\\') {
         result.push_str(&rest[..at]);
@@ -127,7 +127,7 @@ fn entities(text: &str, hex: bool) -> String {
     text.chars().map(piece).collect()
 }
 
-fn entities_decoded(text: &str) -> String {
+pub(crate) fn entities_decoded(text: &str) -> String {
     let (mut result, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("&#") {
         result.push_str(&rest[..at]);
@@ -206,7 +206,7 @@ fn wrapped(text: &str) -> Vec<String> {
     ]
 }
 
-fn protected(detector: &Detector, text: &str, profile: Profile) -> (String, usize) {
+pub(crate) fn protected(detector: &Detector, text: &str, profile: Profile) -> (String, usize) {
     let line = json!({"id": "r1", "text": text}).to_string();
     let mut data = read_from(line.as_bytes(), &Columns::default()).ok().unwrap();
     let replacer = Replacer::new(SurrogateKey::from_bytes([5; 32]), profile, Scope::Dataset);

@@ -163,6 +163,17 @@ pub(crate) fn undone(value: &str, layers: usize) -> Option<String> {
     text
 }
 
+/// The codes for characters in a value: where each stands, and the character that it says, if any.
+pub(crate) fn codes(value: &str) -> Vec<(Range<usize>, Option<char>)> {
+    let mut edits = Vec::new();
+    escapes::find(value, 0..value.len(), &mut edits);
+    let says = |edit: &Edit| match edit.with {
+        With::Char(c) => Some(c),
+        With::Nothing | With::Text(_) => None,
+    };
+    edits.iter().map(|edit| (edit.start..edit.end, says(edit))).collect()
+}
+
 /// A stretch of text with its edits made, and where they lie.
 fn applied(text: &str, range: Range<usize>, edits: &[Edit]) -> (String, Vec<Segment>) {
     let mut new = String::with_capacity(range.len());
