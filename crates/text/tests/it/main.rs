@@ -1,6 +1,11 @@
 //! Integration tests of the text engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+/// As in the program: the system's allocator gives large buffers back and faults them in again, which is no work of the
+/// detectors, and is more for a large text than its share.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod addresses;
 mod after;
 mod bad_input;

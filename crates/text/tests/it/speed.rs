@@ -6,12 +6,14 @@ use cloister_text::{Columns, Profile, Replacer, Scope, SurrogateKey, protect, re
 
 use crate::detector;
 
-/// Runs `work` and tells how long this thread was running: other work on the machine does not count where the kernel
-/// says so.
+/// Runs `work` and tells how long this thread was at it, without the kernel's share, where the kernel says so: other work
+/// on the machine does not count, nor does it to clear the pages of large buffers.
 fn time(work: impl FnOnce()) -> Duration {
     let running = || {
-        let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        stat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+        // The twelfth field behind the name, in hundredths of a second.
+        let ticks: u64 = stat.rsplit_once(')')?.1.split_whitespace().nth(11)?.parse().ok()?;
+        Some(Duration::from_millis(10 * ticks))
     };
     let (start, before) = (Instant::now(), running());
     work();
@@ -160,19 +162,19 @@ fn long_runs_take_linear_time() {
     }
 }
 
-/// The ratio of the least times of `work` on inputs of one and of ten sizes, measured until it is at most 11 or a dozen
-/// times: what else the machine does can only add to a time, so a ratio that stays above is the work's own. Both sizes must
-/// lie beyond the processor's caches, or the ratio is that of memories.
+/// Ten times the ratio of the least times of `work` on an input of ten sizes and on ten of one size, measured until it is at
+/// most 11 or six times: what else the machine does can only add to a time, so a ratio that stays above is the work's own.
+/// Both sizes must lie beyond the processor's caches, or the ratio is that of memories.
 fn ten_times(work: impl Fn(usize)) -> (f64, Duration, Duration) {
-    let (mut short, mut long) = (Duration::MAX, Duration::MAX);
-    for round in 0..12 {
-        short = (0..3).map(|_| time(|| work(1))).min().unwrap_or(short).min(short);
+    let (mut ten, mut long) = (Duration::MAX, Duration::MAX);
+    for _ in 0..6 {
+        ten = ten.min(time(|| (0..10).for_each(|_| work(1))));
         long = long.min(time(|| work(10)));
-        if round > 0 && long <= short * 11 {
+        if 10 * long <= 11 * ten {
             break;
         }
     }
-    (long.as_secs_f64() / short.as_secs_f64(), short, long)
+    (10.0 * long.as_secs_f64() / ten.as_secs_f64(), ten, long)
 }
 
 /// Ten times as much takes at most eleven times as long: what long runs, false starts and text in text in text could make

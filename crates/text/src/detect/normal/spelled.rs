@@ -47,7 +47,7 @@ pub(super) fn find(view: &View<'_>, range: Range<usize>, out: &mut Vec<Edit>) {
         let length = token.end - token.start;
         index = match token.form {
             Form::Number if length == 1 => {
-                single_digits(view, index, out).unwrap_or_else(|| odd_groups(view, index, out))
+                single_digits(view, index, range.end, out).unwrap_or_else(|| odd_groups(view, index, out))
             }
             Form::Number | Form::Code => odd_groups(view, index, out),
             _ if length == 2
@@ -61,8 +61,9 @@ pub(super) fn find(view: &View<'_>, range: Range<usize>, out: &mut Vec<Edit>) {
     }
 }
 
-/// Digits apart by the same sign each: reads them as one number and returns the token after them.
-fn single_digits(view: &View<'_>, first: usize, out: &mut Vec<Edit>) -> Option<usize> {
+/// Digits apart by the same sign each: reads them as one number and returns the token after them. Past `limit` only what a
+/// number needs is looked at, so that the work on a run over many ranges is that of its length.
+fn single_digits(view: &View<'_>, first: usize, limit: usize, out: &mut Vec<Edit>) -> Option<usize> {
     let tokens = &view.tokens;
     let gap = view.gap(&tokens[first], tokens.get(first + 1)?);
     if !matches!(gap, " " | "  " | "-" | " - " | "." | "_" | "/" | "*" | "|" | "\u{a0}" | "\u{2009}" | "\u{202f}") {
@@ -71,7 +72,8 @@ fn single_digits(view: &View<'_>, first: usize, out: &mut Vec<Edit>) -> Option<u
     let single = |index: usize| {
         let pair = tokens.get(index - 1).zip(tokens.get(index));
         pair.is_some_and(|(left, token)| {
-            token.form == Form::Number && token.end - token.start == 1 && view.gap(left, token) == gap
+            let within = index - first <= *DIGITS.end() || token.end <= limit;
+            within && token.form == Form::Number && token.end - token.start == 1 && view.gap(left, token) == gap
         })
     };
     let more = (first + 1..).take_while(|index| single(*index)).count();
