@@ -236,7 +236,7 @@ pub enum Error {
         /// Line number.
         line: usize,
     },
-    /// A pattern set did not compile: a defect of this crate, reported instead of a panic.
+    /// What a detector is made of is damaged: a defect of this crate, reported instead of a panic.
     #[error("detector {detector} could not be built")]
     Detector {
         /// Which detector.
