@@ -177,6 +177,7 @@ fn taking_in(error: &ingest::Error) -> Advice {
     match error {
         E::File(inner) => file(inner),
         E::Text(inner) => text(inner),
+        E::NotLines { .. } => advice(Exit::Usage, "convert it: one JSON object on each line"),
         E::Changed { .. } => advice(Exit::Broken, "let nothing write to the file meanwhile, and run the command again"),
         E::OtherRoot { .. } => advice(
             Exit::Broken,

@@ -44,7 +44,7 @@ const OUTPUTS: [&str; 5] = [RECORDS, "decisions.jsonl", EVIDENCE, "quality.html"
                   cloister.toml, limits in [quality]; see docs/guides/ingest.md."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
+    /// Records as JSON lines; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder of the dataset

@@ -75,6 +75,13 @@ impl Args {
                 format!("protected records are written as JSON lines, and `{}` says {form}", self.out.display());
             return Err(Usage::new(message, "give --out a name that ends in .jsonl").into());
         }
+        let real = |path: &Path| path.canonicalize().ok();
+        if let Some(file) = real(&self.file)
+            && [Some(&self.out), self.map.as_ref()].into_iter().flatten().any(|path| real(path).as_ref() == Some(&file))
+        {
+            let message = format!("`{}` is read and would be replaced", self.file.display());
+            return Err(Usage::new(message, "give --out another name: what is replaced cannot be had back").into());
+        }
         if self.map.as_ref() == Some(&self.out) {
             return Err(Usage::new("records and map are one file", "give --map another name").into());
         }

@@ -16,6 +16,14 @@ pub enum Error {
     /// The engine refused its options.
     #[error(transparent)]
     Text(#[from] cloister_text::Error),
+    /// The input is in a form that `scan` and `protect` read, and this stage does not.
+    #[error("`{}` is {form}, and records are taken in from JSON lines", path.display())]
+    NotLines {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        form: &'static str,
+    },
     /// A file was another one at the second reading.
     #[error("`{}` changed while it was read", path.display())]
     Changed {

@@ -76,6 +76,10 @@ impl Input {
                 Box::new(BufReader::with_capacity(1 << 18, file))
             }
         };
+        let head = reader.fill_buf().map_err(crate::Error::read(&self.path))?;
+        if let Some(form) = other_form(head, &self.path) {
+            return Err(Error::NotLines { path: self.path.clone(), form });
+        }
         let (mut line, mut bytes) = (0, Vec::new());
         while let Some(whole) = next_line(&mut reader, &mut bytes, &mut seen).map_err(crate::Error::read(&self.path))? {
             interrupt::check()?;
@@ -122,7 +126,27 @@ fn next_line(reader: &mut dyn BufRead, line: &mut Vec<u8>, seen: &mut impl FnMut
     }
 }
 
+/// What an input is that is no JSON lines, by its first bytes, else by its name.
+fn other_form(head: &[u8], path: &Path) -> Option<&'static str> {
+    let name = path.extension().map(|name| name.to_string_lossy().to_lowercase());
+    let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
+    match (head, text, name.as_deref()) {
+        ([0x1F, 0x8B, ..], ..) => Some("compressed by gzip"),
+        ([0x28, 0xB5, 0x2F, 0xFD, ..], ..) => Some("compressed by zstd"),
+        ([b'P', b'A', b'R', b'1', ..], ..) => Some("Parquet"),
+        ([b'A', b'R', b'R', b'O', b'W', b'1', ..] | [0xFF, 0xFF, 0xFF, 0xFF, ..], ..) => Some("Arrow"),
+        ([0xFF, 0xFE, ..] | [0xFE, 0xFF, ..], ..) => Some("UTF-16"),
+        (_, [b'[', ..], _) => Some("one JSON array"),
+        (.., Some("csv" | "tsv")) => Some("a table"),
+        _ => None,
+    }
+}
+
 fn record(content: &[u8], columns: &Columns, line: usize, shape: &mut Option<Shape>) -> Result<Record, Unreadable> {
+    // A list would be read as all of its records, of which a line has one.
+    if content.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Unreadable("not a JSON object"));
+    }
     let dataset = cloister_text::read_from(content, columns).map_err(|error| Unreadable(kind(&error)))?;
     if *shape.get_or_insert(dataset.shape) != dataset.shape {
         return Err(Unreadable("another shape than the first record"));
@@ -171,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_does_not_stop_the_next() {
-        let bytes = b"\xEF\xBB\xBF{\"text\":\"a\"}\r\n\n{\"text\":\n[1]\n{\"text\":\"\xff\"}\n{\"prompt\":\"p\",\"completion\":\"c\"}\n{\"text\":\"b\"}";
+        let bytes = b"\xEF\xBB\xBF{\"text\":\"a\"}\r\n\n{\"text\":\n[{\"text\":\"x\"},{\"text\":\"y\"}]\n{\"text\":\"\xff\"}\n{\"prompt\":\"p\",\"completion\":\"c\"}\n{\"text\":\"b\"}";
         let (found, seen) = read(bytes);
         let expected = [
             (1, Ok("{\"text\":\"a\"}".to_owned())),
@@ -183,6 +207,24 @@ mod tests {
         ];
         assert_eq!(found, expected);
         assert_eq!(seen, bytes.len());
+    }
+
+    #[test]
+    fn other_forms_are_refused_before_anything_is_lost() {
+        for (bytes, name, form) in [
+            (&b"\x1F\x8B\x08"[..], "a.jsonl.gz", "compressed by gzip"),
+            (b"\x28\xB5\x2F\xFD", "a.zst", "compressed by zstd"),
+            (b"PAR1\0", "a", "Parquet"),
+            (b"ARROW1\0\0", "a", "Arrow"),
+            (b"\xFF\xFE{\0", "a.jsonl", "UTF-16"),
+            (b" [{\"text\":\"a\"},{\"text\":\"b\"}]", "a.json", "one JSON array"),
+            (b"id,text\n", "a.CSV", "a table"),
+        ] {
+            let input = Input { path: name.into(), piped: Some(bytes.to_vec()) };
+            let refused = input.lines(&Columns::default(), &mut None, |_| (), |_, _, _| Ok(()));
+            assert!(matches!(refused, Err(Error::NotLines { form: told, .. }) if told == form), "{name}");
+        }
+        assert_eq!(other_form(b"{\"text\":\"a\"}", Path::new("a.jsonl")), None);
     }
 
     #[test]
