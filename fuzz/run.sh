@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets, as many at a time as there are processors. Usage: fuzz/run.sh SECONDS [TARGET...]
+# Runs the fuzz targets, as many at a time as there are processors. Usage: fuzz/run.sh SECONDS [TARGET|ENGINE...]
+# An engine, `text` or `vault`, stands for all of its targets.
 #
 # libFuzzer comes with the crate libfuzzer-sys and is built with a C++ compiler; its coverage comes from a pass of LLVM that
 # stable Rust can run, so neither a nightly toolchain nor cargo-fuzz is needed (`cargo fuzz run -s none` uses the same folder).
-# No sanitizer is linked: the text engine has no unsafe code. What fails is a panic that comes out, an input of 8 kB that
+# No sanitizer is linked: neither engine has unsafe code. What fails is a panic that comes out, an input of 8 kB that
 # takes more than five seconds (of the clock: the machine may be busy), and more than 1 GiB of memory. Inputs that were
 # found stay in target/fuzz/corpus for the next run; one that fails is kept in target/fuzz/artifacts and named.
 set -euo pipefail
@@ -54,10 +55,17 @@ fuzz() {
     return 1
 }
 
-targets=("$@")
-if [ ${#targets[@]} = 0 ]; then
-    targets=(json_lines json table packed parquet arrow detect replace)
-fi
+[ $# -gt 0 ] || set -- text vault
+targets=()
+for word; do
+    case $word in
+        text) targets+=(json_lines json table packed parquet arrow detect replace) ;;
+        vault)
+            targets+=(note checkpoint tile_path entry_bundle log_entry tlog_proof tlog_policy sealed_header shard_index)
+            ;;
+        *) targets+=("$word") ;;
+    esac
+done
 failed=0
 for target in "${targets[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge "$(getconf _NPROCESSORS_ONLN)" ]; do wait -n || failed=1; done

@@ -1,9 +1,29 @@
-//! What every target checks of its input.
+//! What every target checks of its input, and the keys of those of the vault.
+
+use std::sync::OnceLock;
 
 use cloister_text::{
     Columns, Detector, DetectorOptions, Profile, Reading, ReplaceContext, Replacer, Scope, Sequence, Source, Span,
     SurrogateKey, Tally,
 };
+use cloister_vault::log::VerifierKey;
+use cloister_vault::sealed::{Context, Kek};
+
+/// The key of a log that has signed nothing.
+pub fn log_key() -> &'static VerifierKey {
+    static KEY: OnceLock<VerifierKey> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let text = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+        VerifierKey::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// A key that wraps, and a place of sealed files.
+pub fn place() -> (&'static Kek, Context<'static>) {
+    static KEK: OnceLock<Kek> = OnceLock::new();
+    let kek = KEK.get_or_init(|| Kek::random().unwrap_or_else(|error| panic!("{error}")));
+    (kek, Context { tenant: "t", dataset: "d", version: "v" })
+}
 
 /// Whether `input` is Parquet whose reader could take seconds over a few bytes: the `parquet` crate (60.1) counts through
 /// collections of booleans without reading them. A footer may claim so much by chance, so `records/footer.rs` refuses only
@@ -53,7 +73,7 @@ pub fn read(input: &[u8], name: &str) {
 
 /// The detectors as they come, built once.
 pub fn detector() -> &'static Detector {
-    static DETECTOR: std::sync::OnceLock<Detector> = std::sync::OnceLock::new();
+    static DETECTOR: OnceLock<Detector> = OnceLock::new();
     DETECTOR.get_or_init(|| Detector::new(&DetectorOptions::default()).unwrap_or_else(|error| panic!("{error}")))
 }
 

@@ -84,10 +84,14 @@ fn written(mut file: WholeFile, path: &Path, key: &Key) -> Result<(), Error> {
 /// [`Error::File`], [`Error::NotAKey`], [`Error::OpenKey`].
 pub fn read(path: &Path) -> Result<Key, Error> {
     let file = File::open(path).map_err(crate::Error::read(path))?;
+    let metadata = file.metadata().map_err(crate::Error::read(path))?;
+    if metadata.is_dir() {
+        return Err(crate::Error::IsFolder { path: path.into() }.into());
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = file.metadata().map_err(crate::Error::read(path))?.permissions().mode() & 0o777;
+        let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(Error::OpenKey { path: path.into(), mode });
         }
@@ -139,6 +143,8 @@ mod tests {
             fs::write(&path, bad).unwrap();
             assert!(matches!(read(&path), Err(Error::NotAKey { .. })), "{bad}");
         }
+        let folder = read(folder.path());
+        assert!(matches!(folder, Err(Error::File(crate::Error::IsFolder { .. }))), "its mode is not what is wrong");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -344,10 +344,11 @@ impl Error {
             Self::StrayQuote { .. } | Self::OpenQuote { .. } => "double the quotation marks inside a field",
             Self::RepeatedColumn { .. } => "give each column a name of its own",
             Self::CutShort { .. } | Self::Damaged { .. } => "copy or write the file again",
-            Self::Unsupported { what: "UTF-16" } => "convert the file to UTF-8",
             Self::Unsupported { .. } => "convert it to JSON lines, JSON, CSV, Parquet or Arrow",
             Self::LineTooLong { .. } => "split the record, or check that the file has line breaks",
-            Self::NotUtf8 { byte: 0, line: 1 } => "the file may be UTF-16 or compressed; convert it to UTF-8",
+            Self::NotUtf8 { byte: 0, line: 1 } => {
+                "the file may be in another encoding, or compressed; convert it to UTF-8"
+            }
             Self::NotUtf8 { .. } => "convert the file to UTF-8",
             Self::Nul { .. } => "remove the NUL character from the source data",
             Self::NotJson { .. } => "the file must be JSON lines: one complete object per line",

@@ -32,15 +32,15 @@ pub mod risk;
 pub mod tagger;
 
 pub use detect::{
-    ClassifiedToken, Detector, DetectorOptions, LOCALES, Label, Span, TokenClassifier, code_points, is_valid,
+    ClassifiedToken, Detector, DetectorOptions, Field, LOCALES, Label, Span, TokenClassifier, code_points, is_valid,
 };
 pub use error::{Error, Result};
 pub use protect::{ProtectReport, ScanReport, protect, scan, spans_in_names};
 #[cfg(feature = "columnar")]
 pub use records::expects_panics;
 pub use records::{
-    Batch, Body, Chunk, Columns, Dataset, Finding, Place, Problem, Reading, Record, Role, Sequence, Shape, Source,
-    Tally, Turn, read, read_from, read_source,
+    Batch, Body, Chunk, Columns, Dataset, FileInFolder, Finding, Given, Piece, Place, Problem, Reading, Record, Role,
+    Searched, Sequence, Shape, Source, Tally, Turn, read, read_as, read_from, read_source,
 };
 pub use replace::{
     Action, DateOrders, Mapping, Originals, Policy, Profile, ReplaceContext, Replaced, Replacer, SEAL_MEMBER, Scope,

@@ -8,11 +8,13 @@
 //! counted once, as replaced or kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use serde::Serialize;
 
-use crate::detect::{Detector, Label, Span};
-use crate::records::{Dataset, Record, Shape};
+use crate::detect::normal::around_codes;
+use crate::detect::{Detector, Field, Label, Span};
+use crate::records::{Dataset, Record, Searched, Shape};
 use crate::replace::{
     DateOrders, Originals, Profile, ReplaceContext, Replacer, Scope, SurrogateKey, is_title, names_in,
 };
@@ -99,9 +101,9 @@ pub fn scan(dataset: &Dataset, detector: &Detector) -> ScanReport {
         credentials: BTreeMap::new(),
     };
     for record in &dataset.records {
-        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
-        report.text_bytes += texts.iter().map(|text| text.len()).sum::<usize>();
-        let spans = detector.detect_document(&texts);
+        let searched = record.searched();
+        report.text_bytes += searched.iter().map(|searched| searched.text.len()).sum::<usize>();
+        let spans = detector.detect_fields(&fields(&searched));
         report.records_with_findings += usize::from(spans.iter().any(|spans| !spans.is_empty()));
         for span in spans.iter().flatten() {
             *report.found.entry(span.label).or_default() += 1;
@@ -137,16 +139,17 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     let neutral = Replacer::new(SurrogateKey::from_bytes([0; 32]), Profile::Surrogate, Scope::Document);
     let mut places = Vec::with_capacity(dataset.records.len());
     for record in &dataset.records {
-        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        let searched = record.searched();
+        let fields = fields(&searched);
         let context = ReplaceContext { document: &record.id, subject: record.subject.as_deref() };
-        let (spans, later) = search(&texts, detector, &neutral);
+        let (spans, later) = search(&fields, detector, &neutral);
         count(&mut report.found, spans.iter().flatten());
         count(&mut report.found_later, later.iter().flatten());
         let spans: Vec<Vec<Span>> = spans.into_iter().zip(later).map(merged).collect();
         let mut names = BTreeSet::new();
-        for (text, spans) in texts.iter().zip(&spans) {
-            replacer.remember(&mut originals, &context, text, spans);
-            names.extend(names_in(text, spans));
+        for (field, spans) in fields.iter().zip(&spans) {
+            replacer.remember(&mut originals, &context, field.text, spans);
+            names.extend(names_in(field.text, spans));
         }
         let new_id = record.has_id()
             && (replacer.policy().replaces_identifiers()
@@ -170,9 +173,13 @@ pub fn protect(dataset: &mut Dataset, detector: &Detector, replacer: &Replacer) 
     report
 }
 
-/// What is found in the texts of a record, and what later searches find beside it.
-fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> (Vec<Vec<Span>>, Vec<Vec<Span>>) {
-    let spans = detector.detect_document(texts);
+fn fields<'a>(searched: &'a [Searched<'_>]) -> Vec<Field<'a>> {
+    searched.iter().map(Searched::field).collect()
+}
+
+/// What is found in the fields of a record, and what later searches find beside it.
+fn search(fields: &[Field<'_>], detector: &Detector, neutral: &Replacer) -> (Vec<Vec<Span>>, Vec<Vec<Span>>) {
+    let spans = detector.detect_fields(fields);
     let mut later = vec![Vec::new(); spans.len()];
     let mut quiet = 0;
     for round in 0..SEARCHES {
@@ -180,17 +187,18 @@ fn search(texts: &[&str], detector: &Detector, neutral: &Replacer) -> (Vec<Vec<S
         if quiet == 2 || all.iter().all(Vec::is_empty) {
             break;
         }
-        let hide = |(text, spans): (&&str, &Vec<Span>)| match round % 2 {
-            0 => hide(text, spans),
+        let hide = |(field, spans): (&Field<'_>, &Vec<Span>)| match round % 2 {
+            0 => hide(field.text, spans),
             _ => {
-                let replaced = neutral.replace(&ReplaceContext::default(), text, spans);
+                let replaced = neutral.replace(&ReplaceContext::default(), field.text, spans);
                 (replaced.text, replaced.spans)
             }
         };
-        let hidden: Vec<(String, Vec<Span>)> = texts.iter().zip(&all).map(hide).collect();
-        let hidden_texts: Vec<&str> = hidden.iter().map(|(text, _)| text.as_str()).collect();
+        let hidden: Vec<(String, Vec<Span>)> = fields.iter().zip(&all).map(hide).collect();
+        let hidden_fields: Vec<Field<'_>> =
+            fields.iter().zip(&hidden).map(|(field, (text, _))| Field { text, ..*field }).collect();
         quiet += 1;
-        for (field, found) in detector.detect_document(&hidden_texts).iter().enumerate() {
+        for (field, found) in detector.detect_fields(&hidden_fields).iter().enumerate() {
             let (text, ours) = &hidden[field];
             for span in found.iter().filter_map(|span| outside(text, span, ours)) {
                 let before = ours.partition_point(|own| own.end <= span.start);
@@ -236,8 +244,7 @@ fn holds_name(id: &str, names: &BTreeSet<String>) -> bool {
     })
 }
 
-/// What each different name of a member holds that is personal. Names with a dot look like hosts, so addresses of the web do
-/// not count.
+/// What each different name of a member holds that is personal.
 pub fn spans_in_names(dataset: &Dataset, detector: &Detector) -> Vec<Vec<Span>> {
     let mut names = BTreeSet::new();
     for record in &dataset.records {
@@ -245,12 +252,7 @@ pub fn spans_in_names(dataset: &Dataset, detector: &Detector) -> Vec<Vec<Span>> 
             names.insert(name);
         });
     }
-    let personal = |name: &str| {
-        let mut spans = detector.detect(name);
-        spans.retain(|span| span.label != Label::URL);
-        spans
-    };
-    names.into_iter().map(personal).filter(|spans| !spans.is_empty()).collect()
+    names.into_iter().map(|name| detector.detect_member_name(name)).filter(|spans| !spans.is_empty()).collect()
 }
 
 /// Replaces `found` in the texts of a record, then what new scans find; true if anything changed.
@@ -282,10 +284,10 @@ fn protect_record(
             field += 1;
             replaced.text
         });
-        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
-        found = detector.detect_document(&texts);
-        for ((text, spans), ours) in texts.iter().zip(&mut found).zip(&ours) {
-            *spans = spans.iter().filter_map(|span| outside(text, span, ours)).collect();
+        let searched = record.searched();
+        found = detector.detect_fields(&fields(&searched));
+        for ((searched, spans), ours) in searched.iter().zip(&mut found).zip(&ours) {
+            *spans = spans.iter().filter_map(|span| outside(&searched.text, span, ours)).collect();
         }
     }
     count(&mut report.residual, found.iter().flatten());
@@ -312,10 +314,12 @@ fn outside(text: &str, span: &Span, ours: &[Span]) -> Option<Span> {
     let first = ours.partition_point(|own| own.end <= span.start);
     let overlapping = ours[first..].iter().take_while(|own| own.start < span.end);
     let mut keep = |from: usize, to: usize| {
+        let within = from..to;
         let rest = text.get(from..to).unwrap_or_default();
         let trimmed = rest.trim_start_matches(|c: char| !c.is_alphanumeric());
         let (from, rest) = (from + rest.len() - trimmed.len(), trimmed);
         let to = from + rest.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+        let Range { start: from, end: to } = around_codes(text, from..to, within);
         if from < to && best.is_none_or(|(a, b)| b - a < to - from) {
             best = Some((from, to));
         }

@@ -375,10 +375,12 @@ impl Settings {
             return Err(Usage::new(message, advice_for_key(key)));
         }
         let settings: Settings = toml::from_str(text).map_err(|error| {
-            Usage::new(
-                format!("{}: {}", place(&error), in_words(error.message())),
-                "see `cloister train --help` for what each key takes",
-            )
+            let wrong = table.iter().find(|(key, value)| {
+                let alone = toml::Table::from_iter([((*key).clone(), (*value).clone())]);
+                alone.try_into::<Settings>().is_err()
+            });
+            let hint = where_to_read(wrong.map_or("", |(key, _)| key));
+            Usage::new(format!("{}: {}", place(&error), in_words(error.message())), hint)
         })?;
         settings.check(path)?;
         Ok(settings)
@@ -449,6 +451,19 @@ fn known_variables() -> Result<(), Usage> {
         }
     }
     Ok(())
+}
+
+/// Where it is said what a key takes.
+fn where_to_read(key: &str) -> &'static str {
+    match key {
+        "dataset" => "see `cloister ingest --help`, and docs/guides/ingest.md for what [dataset] takes",
+        "quality" => "see docs/guides/ingest.md for what [quality] takes",
+        "threshold" | "locales" | "recall" | "keep" | "classifier" => {
+            "see `cloister scan --help` for what each key takes"
+        }
+        "profile" => "see `cloister protect --help` for what each key takes",
+        _ => "see `cloister train --help` for what each key takes",
+    }
 }
 
 /// The file reader's message in the words of its user.
@@ -569,6 +584,22 @@ mod tests {
         assert!(error.starts_with("`cloister.toml` line 2: ") && !error.contains('\n'), "{error}");
         let error = parse("batch = 4\nunit = \n").unwrap_err().to_string();
         assert!(error.starts_with("`cloister.toml` line 2: ") && !error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn an_error_names_the_verb_that_says_more() {
+        for (text, verb) in [
+            ("epsilon = 'x'", "cloister train --help"),
+            ("epsilon = 4\n[dataset]\nretention = 24", "cloister ingest --help"),
+            ("[dataset]\nrequire = ['shoe size']", "cloister ingest --help"),
+            ("[quality]\nnear = 'much'", "what [quality] takes"),
+            ("[quality]\nlevels = { empty = 'perhaps' }", "what [quality] takes"),
+            ("locales = 3", "cloister scan --help"),
+            ("profile = 'blank'", "cloister protect --help"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.hint.contains(verb), "{text}: {}", error.hint);
+        }
     }
 
     #[test]

@@ -202,7 +202,21 @@ impl Console {
 
 fn stderr_line(line: impl Display) {
     // When stderr is gone there is nobody left to tell.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(&line.to_string()));
+}
+
+/// The line without what would steer a terminal, such as an escape sequence in the name of a file; colours stay.
+fn harmless(line: &str) -> String {
+    let mut kept = String::with_capacity(line.len());
+    for (index, part) in line.split('\x1b').enumerate() {
+        let parameters =
+            part.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        if index > 0 && parameters.is_some_and(|rest| rest.starts_with('m')) {
+            kept.push('\x1b');
+        }
+        kept.extend(part.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')));
+    }
+    kept
 }
 
 /// The error and its causes; a cause that its parent already quotes is not said twice.
@@ -236,6 +250,13 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_colours_reach_the_terminal() {
+        let line = format!("{}\x1b]0;title\x07 a\x1b[2Jb\rc\x1b", Ink::Red.around("ok\n\t"));
+        assert_eq!(harmless(&line), "\x1b[1;31mok\n\t\x1b[0m]0;title a[2Jbc");
+        assert_eq!(harmless("naïve 名"), "naïve 名");
+    }
 
     #[test]
     fn a_cause_is_said_once_and_on_one_line() {

@@ -86,6 +86,7 @@ fn file(error: &Error) -> Advice {
         Error::Read { source, .. } => match source.kind() {
             io::ErrorKind::NotFound => advice(Exit::Usage, "check the spelling of the path"),
             io::ErrorKind::PermissionDenied => advice(Exit::Failed, "check the permissions of the file"),
+            io::ErrorKind::InvalidData => advice(Exit::Usage, "write it as text in UTF-8"),
             _ => bare(Exit::Failed),
         },
         Error::Write { source, .. } => storage(source),
@@ -117,7 +118,7 @@ fn pulling(error: &pull::Error) -> Advice {
         }
         E::Status { status: 404, .. } => advice(Exit::Failed, "check the name and the revision"),
         E::Status { .. } | E::Cut { .. } => advice(Exit::Failed, "the server may be busy; run the command again"),
-        E::WrongDigest { .. } => advice(
+        E::WrongDigest { .. } | E::TooLong { .. } => advice(
             Exit::Broken,
             "the file was deleted; if it happens again, the source or a proxy on the way is not to be trusted",
         ),
@@ -177,13 +178,16 @@ fn taking_in(error: &ingest::Error) -> Advice {
     match error {
         E::File(inner) => file(inner),
         E::Text(inner) => text(inner),
-        E::NotLines { .. } => advice(Exit::Usage, "convert it: one JSON object on each line"),
+        E::Input { source, .. } => text(source),
         E::Changed { .. } => advice(Exit::Broken, "let nothing write to the file meanwhile, and run the command again"),
         E::OtherRoot { .. } => advice(
             Exit::Broken,
             "name the key of this dataset (--key; in training --dataset-key); else its records were changed",
         ),
-        E::NoRecord => advice(Exit::Usage, "the file must be JSON lines of a known shape; name columns with --columns"),
+        E::NoRecord | E::NoEvaluation => advice(
+            Exit::Usage,
+            "name JSON lines, JSON, CSV, Parquet or Arrow, or a folder of them; in a folder, names such as x.csv or x.jsonl.gz tell",
+        ),
         E::Retention { .. } => {
             advice(Exit::Usage, "write a date such as 2027-12-31, or a period such as 24 months or P2Y")
         }
@@ -201,7 +205,7 @@ fn key(error: &keys::Error) -> Advice {
         keys::Error::NotAKey { .. } => {
             advice(Exit::Usage, "a key is 64 hexadecimal digits: openssl rand -hex 32 > FILE")
         }
-        keys::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can test guesses"),
+        keys::Error::OpenKey { .. } => advice(Exit::Usage, "chmod 600 it: whoever has the key can undo what it hides"),
         keys::Error::NoRandomness { .. } => bare(Exit::Failed),
     }
 }

@@ -1,17 +1,18 @@
 //! `cloister ingest`: records checked, declared and committed to, into a folder with the evidence beside them.
 //!
 //! The folder always holds the records that were not rejected. If any was, or a required declaration is missing, the exit
-//! code is 3: a pipeline that heeds exit codes does not go on.
+//! code is 3: a pipeline that heeds exit codes does not go on. Where the work fails, nothing of it remains.
 
 mod facts;
 mod flags;
+mod folder;
 mod gates;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use cloister_text::Finding;
 use cloister_text::quality::WordList;
 use serde_json::{Map, Value, json};
 
@@ -21,30 +22,35 @@ use super::detection::DetectionArgs;
 use super::hint::Usage;
 use super::words::counted;
 use super::{Exit, input};
-use crate::evidence::dataset::{DatasetFacts, page};
-use crate::files::{Keep, WholeFile, create_folder, create_private_folder, hex};
+use crate::evidence::dataset::DatasetFacts;
+use crate::files::hex;
 use crate::ingest::{Date, Ingested, Input, Membership, Outputs, Request, Tree, ingest};
 use crate::progress::Unit;
 use crate::{interrupt, keys};
 use flags::{Declarations, RiskArgs};
+use folder::Files;
 
 const ALGORITHM: &str = "RFC 6962 (SHA-256) over HMAC-SHA256 of each record of records.jsonl";
 /// Files of a dataset's folder that other verbs read.
 pub(super) const RECORDS: &str = "records.jsonl";
 pub(super) const EVIDENCE: &str = "dataset.json";
 pub(super) const KEY: &str = "private/commitment.key";
-const OUTPUTS: [&str; 5] = [RECORDS, "decisions.jsonl", EVIDENCE, "quality.html", KEY];
+const DECISIONS: &str = "decisions.jsonl";
+const PAGE: &str = "quality.html";
+const OUTPUTS: [&str; 5] = [RECORDS, DECISIONS, EVIDENCE, PAGE, KEY];
 
 /// Arguments of `ingest`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Writes records.jsonl (all records that were not rejected), decisions.jsonl (codes and lines), dataset.json \
-                  and quality.html into DIR.\nExit 3 if a required declaration is missing, a retention is over, a record \
-                  was rejected (unless --drop-rejected), or k is too small.\nDeclarations also stand in [dataset] of \
+    after_help = "Reads what `scan` and `train` read: JSON lines, JSON, CSV, TSV, Parquet and Arrow, also in gzip, zstd or \
+                  UTF-16, and folders of them.\nWrites records.jsonl (all records that were not rejected, as JSON lines), \
+                  decisions.jsonl (codes and places), dataset.json and quality.html into DIR.\nExit 3 if a required \
+                  declaration is missing, a retention is over, a record was rejected (unless --drop-rejected), a file cannot \
+                  be read to its end, or k is too small.\nDeclarations also stand in [dataset] of \
                   cloister.toml, limits in [quality]; see docs/guides/ingest.md."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines; `-` is stdin
+    /// Records: files or folders; `-` is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder of the dataset
@@ -59,7 +65,7 @@ pub(super) struct Args {
     /// Evaluation records that the data must not hold
     #[arg(long, value_name = "FILE")]
     evaluation: Option<PathBuf>,
-    /// Write rejected lines as they were read; they hold text
+    /// Write what was rejected: lines and bad rows as they were read, records of other forms as JSON lines; it holds text
     #[arg(long, value_name = "FILE")]
     quarantine: Option<PathBuf>,
     /// Rejected records may be left out: they are no reason to refuse
@@ -105,11 +111,12 @@ impl Args {
         };
         let key = keys::read(&self.key.clone().unwrap_or_else(|| dataset.join(KEY)))?;
         let columns = input::columns(self.columns.clone())?;
-        let tree = Tree::of(&dataset.join(RECORDS), &columns, &key, &facts.content.root)?;
+        let tree = Tree::of(&dataset.join(RECORDS), &key, &facts.content.root)?;
         let (mut proofs, mut absent) = (Vec::new(), 0);
-        for path in &self.files {
-            let input = Input::open(path)?;
-            for Membership { line, proof } in tree.look_up(&input, &columns)? {
+        let (inputs, _) = open_all(&self.files)?;
+        let mut progress = console.progress("looking up", inputs.iter().map(Input::bytes).sum(), Unit::Bytes);
+        for input in &inputs {
+            for Membership { line, proof } in tree.look_up(input, &columns, &mut progress)? {
                 absent += usize::from(proof.is_none());
                 let mut said = Map::new();
                 said.insert("file".into(), input.name().into());
@@ -128,6 +135,7 @@ impl Args {
                 proofs.push(Value::Object(said));
             }
         }
+        drop(progress);
         let all = proofs.len();
         console.say(format_args!("{} of {} in the dataset {}", all - absent, counted(all, "record"), facts.name));
         let (verdict, exit) = if absent == 0 { ("included", Exit::Passed) } else { ("absent", Exit::Refused) };
@@ -149,10 +157,12 @@ impl Args {
             Some(path) => WordList::parse(&fs::read_to_string(path).map_err(crate::Error::read(path))?),
             None => WordList::standard(),
         };
-        let inputs = self.files.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>, _>>()?;
-        let evaluation = self.evaluation.as_deref().map(Input::open).transpose()?;
         self.one_stdin()?;
-        self.inputs_stay(out)?;
+        let (inputs, mut others) = open_all(&self.files)?;
+        let evaluation = self.evaluation.as_deref().map(Input::open).transpose()?;
+        let (evaluation, more) = evaluation.map_or((None, Vec::new()), |(inputs, others)| (Some(inputs), others));
+        others.extend(more);
+        self.inputs_stay(out, inputs.iter().chain(evaluation.iter().flatten()))?;
         let key = match &self.key {
             Some(path) => keys::read(path)?,
             None => keys::fresh()?,
@@ -162,21 +172,23 @@ impl Args {
         let columns = input::columns(self.columns.clone())?;
         let request = Request {
             inputs: &inputs,
-            evaluation: evaluation.as_ref(),
+            evaluation: evaluation.as_deref(),
             columns: &columns,
             options: &options,
             detector: &detector,
             risk,
         };
-        let bytes: u64 = inputs.iter().chain(&evaluation).map(|input| 2 * input.bytes()).sum();
-        let mut progress = console.progress("taking in", bytes, Unit::Bytes);
+        let twice: u64 = inputs.iter().map(|input| 2 * input.bytes()).sum();
+        let once: u64 = evaluation.iter().flatten().map(Input::bytes).sum();
+        let mut progress = console.progress("taking in", twice + once, Unit::Bytes);
         let outputs = Outputs {
             records: &mut files.records,
             decisions: &mut files.decisions,
             quarantine: files.quarantine.as_mut(),
         };
-        let ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
+        let mut ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
         drop(progress);
+        ingested.findings.extend(others);
         let facts = self.facts(&ingested, &provenance, (&options, detection), now)?;
         files.commit(self, out, &facts, &key)?;
         tell(console, self, out, &facts, &ingested);
@@ -184,6 +196,9 @@ impl Args {
         let mut fields = Map::new();
         fields.insert("out".into(), json!(out));
         fields.insert("quarantine".into(), json!(self.quarantine));
+        fields.insert("not_in_quarantine".into(), ingested.not_quarantined.into());
+        fields.insert("findings".into(), input::counts(&ingested.findings));
+        fields.insert("findings_at".into(), input::places(&ingested.findings));
         if let Value::Object(mut object) = serde_json::to_value(&facts)? {
             object.shift_remove("schema");
             fields.extend(object);
@@ -192,10 +207,10 @@ impl Args {
         Ok(exit)
     }
 
-    /// What is read must not be replaced, not even with --force.
-    fn inputs_stay(&self, out: &Path) -> anyhow::Result<()> {
+    /// What is read must not be replaced, not even with --force; and what is written must not be read the next time.
+    fn inputs_stay<'i>(&self, out: &Path, inputs: impl Iterator<Item = &'i Input>) -> anyhow::Result<()> {
         let real = |path: &Path| path.canonicalize().ok();
-        let read: Vec<PathBuf> = self.files.iter().chain(&self.evaluation).filter_map(|path| real(path)).collect();
+        let read: Vec<PathBuf> = inputs.filter_map(|input| real(&input.path)).collect();
         let written = OUTPUTS.iter().map(|name| out.join(name)).chain(self.quarantine.clone());
         let names: Vec<PathBuf> = written.collect();
         if let Some(path) = names.iter().find(|path| real(path).is_some_and(|path| read.contains(&path))) {
@@ -205,6 +220,20 @@ impl Args {
         if let Some(path) = self.quarantine.as_ref().filter(|path| names[..OUTPUTS.len()].contains(path)) {
             let message = format!("`{}` is a file of the dataset", path.display());
             return Err(Usage::new(message, "choose another --quarantine").into());
+        }
+        let folders: Vec<PathBuf> = self
+            .files
+            .iter()
+            .chain(&self.evaluation)
+            .filter(|path| path.is_dir())
+            .filter_map(|path| real(path))
+            .collect();
+        // What does not exist yet will be where its nearest folder is.
+        let nearest = |path: &Path| std::path::absolute(path).ok()?.ancestors().find_map(real);
+        let inside = |path: &Path| nearest(path).is_some_and(|at| folders.iter().any(|folder| at.starts_with(folder)));
+        if let Some(path) = [Some(out), self.quarantine.as_deref()].into_iter().flatten().find(|path| inside(path)) {
+            let message = format!("`{}` lies in a folder that is read", path.display());
+            return Err(Usage::new(message, "choose another --out or --quarantine").into());
         }
         Ok(())
     }
@@ -218,50 +247,31 @@ impl Args {
     }
 
     fn name(&self) -> String {
-        let of_file =
-            || self.files.first().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
-        self.name.clone().or_else(of_file).filter(|name| name != "-").unwrap_or_else(|| "dataset".into())
+        let of_path = |path: &PathBuf| {
+            let of_file = bare(path);
+            let name = if path.is_dir() { path.file_name() } else { of_file.file_stem() };
+            name.map(|name| name.to_string_lossy().into_owned())
+        };
+        let name = self.name.clone().or_else(|| self.files.first().and_then(of_path));
+        name.filter(|name| name != "-").unwrap_or_else(|| "dataset".into())
     }
 }
 
-/// The files of a dataset, begun before anything is read, so that what cannot be written is refused at once.
-struct Files {
-    records: WholeFile,
-    decisions: WholeFile,
-    quarantine: Option<WholeFile>,
-    dataset: WholeFile,
-    page: WholeFile,
+/// A path without the ending of what is wrapped around a file.
+fn bare(path: &Path) -> PathBuf {
+    let wrapped = path.extension().is_some_and(|end| ["gz", "gzip", "zst", "zstd"].iter().any(|known| end == *known));
+    if wrapped { path.with_extension("") } else { path.into() }
 }
 
-impl Files {
-    fn create(args: &Args, out: &Path) -> anyhow::Result<Self> {
-        let keep = if args.force { Keep::PrivateReplacing } else { Keep::Private };
-        create_folder(out)?;
-        let file = |name: &str| WholeFile::create(&out.join(name), keep);
-        Ok(Self {
-            records: file(RECORDS)?,
-            decisions: file("decisions.jsonl")?,
-            dataset: file(EVIDENCE)?,
-            page: file("quality.html")?,
-            quarantine: args.quarantine.as_ref().map(|path| WholeFile::create(path, keep)).transpose()?,
-        })
+/// The files at all paths, and what in folders is none.
+fn open_all(paths: &[PathBuf]) -> Result<(Vec<Input>, Vec<Finding>), crate::Error> {
+    let (mut inputs, mut others) = (Vec::new(), Vec::new());
+    for path in paths {
+        let (files, more) = Input::open(path)?;
+        inputs.extend(files);
+        others.extend(more);
     }
-
-    /// The evidence appears last: where it is, everything is.
-    fn commit(mut self, args: &Args, out: &Path, facts: &DatasetFacts, key: &keys::Key) -> anyhow::Result<()> {
-        let mut json = serde_json::to_vec_pretty(facts)?;
-        json.push(b'\n');
-        self.dataset.write_all(&json).map_err(crate::Error::write(self.dataset.target()))?;
-        self.page.write_all(page(facts).as_bytes()).map_err(crate::Error::write(self.page.target()))?;
-        if args.key.is_none() {
-            create_private_folder(&out.join("private"))?;
-            keys::replace(&out.join(KEY), key)?;
-        }
-        for file in [Some(self.records), Some(self.decisions), self.quarantine, Some(self.page), Some(self.dataset)] {
-            file.map(WholeFile::commit).transpose()?;
-        }
-        Ok(())
-    }
+    Ok((inputs, others))
 }
 
 fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingested: &Ingested) {
@@ -288,6 +298,12 @@ fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingest
     for (kind, lines) in &quality.unreadable {
         console.warn(format_args!("{} rejected: {kind}", counted(*lines as usize, "line")));
     }
+    if let Some(evaluation) = facts.evaluation.as_ref().filter(|evaluation| evaluation.unreadable > 0) {
+        let lines = counted(evaluation.unreadable as usize, "line");
+        console
+            .warn(format_args!("{lines} of the evaluation file could not be read: their records may be in the data"));
+    }
+    input::tell(console, &ingested.findings);
     for field in &facts.provenance {
         let value = match (field.state.as_str(), field.required) {
             ("missing", true) => console.ink(Ink::Red, &field.value),
@@ -323,9 +339,9 @@ fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingest
             "{} holds rejected lines with their text: delete it when they are mended",
             path.display()
         ));
-        if ingested.cut_in_quarantine > 0 {
-            let lines = counted(ingested.cut_in_quarantine, "line");
-            console.warn(format_args!("{lines} of more than 16 MiB stand cut in the quarantine"));
+        if ingested.not_quarantined > 0 {
+            let lines = counted(ingested.not_quarantined, "rejected line");
+            console.warn(format_args!("{lines} could not be kept there: longer than 16 MiB, or damaged"));
         }
     }
     console.say(&facts.audience);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use cloister_text::{Columns, Dataset, Error, Finding, Problem, Source, Tally};
+use cloister_text::{Columns, Dataset, Error, Finding, Problem, Reading, Source, Tally};
 use serde_json::{Map, Value};
 
 use super::config::{ColumnMap, Settings};
@@ -20,17 +20,17 @@ pub(super) fn columns(flag: Option<ColumnMap>) -> anyhow::Result<Columns> {
 
 /// The records of `path`, `-` being stdin; says what is odd about them.
 pub(super) fn read(console: &Console, path: &Path, columns: &Columns) -> anyhow::Result<Dataset> {
-    read_seen(console, path, columns, |_| ())
+    read_seen(console, path, &Reading::strict(columns), |_| ())
 }
 
-/// As [`read`]; `seen` gets every byte of the input once, in order.
+/// The same as `reading` says; `seen` gets every byte of the input once, in order.
 pub(super) fn read_seen(
     console: &Console,
     path: &Path,
-    columns: &Columns,
+    reading: &Reading,
     seen: impl FnMut(&[u8]) + Send,
 ) -> anyhow::Result<Dataset> {
-    let dataset = cloister_text::read_source(source(path)?.heard_by(seen), columns).map_err(named(path))?;
+    let dataset = cloister_text::read_as(source(path)?.heard_by(seen), reading).map_err(named(path))?;
     let mut tally = Tally::default();
     tally.extend(dataset.findings.iter().cloned());
     tell(console, &tally);
@@ -124,6 +124,7 @@ fn in_words(problem: Problem) -> &'static str {
         Problem::OtherType => "a value of a type that is not searched was left empty",
         Problem::OtherFile => "a file of another kind was not read",
         Problem::NotJson => "left out: not JSON",
+        Problem::RepeatedName => "a name stands twice in an object: only the last value was read",
         Problem::NotObject => "left out: not a JSON object",
         Problem::TooDeep => "left out: nested too deep",
         Problem::TooLong => "left out: longer than is held, or of more values",

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use cloister_text::{Label, Policy, Profile, ProtectReport, Replacer, Scope, Sealer, SurrogateKey};
+use cloister_text::{Label, Policy, Profile, ProtectReport, Reading, Replacer, Scope, Sealer, SurrogateKey};
 use serde_json::{Map, Value, json};
 
 use super::config::{self, ColumnMap, Settings};
@@ -102,7 +102,9 @@ impl Args {
         let replacer = if map.is_some() { replacer.with_map() } else { replacer };
         let restores = replacer.policy().restores();
         let mut source = Vec::new();
-        let mut dataset = input::read_seen(console, &self.file, &input::columns(self.columns.clone())?, |bytes| {
+        // Any table can be protected: what its columns mean for training does not matter here.
+        let reading = Reading::whole(&input::columns(self.columns.clone())?);
+        let mut dataset = input::read_seen(console, &self.file, &reading, |bytes| {
             if restores {
                 source.extend_from_slice(bytes);
             }

@@ -2,7 +2,8 @@
 //! `scan --gold` with entities of several annotators.
 //!
 //! Invariants: text is shown on the terminal that the person sits at and goes nowhere else, not to stdout, not to the state
-//! file; a record is sampled by a seed from the operating system, so nobody chooses what is looked at; limits are exact.
+//! file; a record is sampled by a seed from the operating system, so nobody chooses what is looked at; limits are exact, and where
+//! every record was reviewed there are none: nothing was drawn.
 
 mod session;
 mod state;
@@ -14,9 +15,9 @@ use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloister_text::risk::binomial::{at_most, two_sided};
+use cloister_text::risk::binomial::{Interval, at_most, two_sided};
 use cloister_text::risk::tab::{Share, TabScore};
-use cloister_text::{Columns, Dataset, Detector};
+use cloister_text::{Columns, Dataset, Detector, Reading};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
@@ -117,7 +118,7 @@ impl ReviewArgs {
             Some(state) => state.seal()?,
             None => state::Seal::fresh()?,
         };
-        let dataset = input::read_seen(console, file, columns, |bytes| seal.update(bytes))?;
+        let dataset = input::read_seen(console, file, &Reading::whole(columns), |bytes| seal.update(bytes))?;
         let asked = self.sample.unwrap_or_default();
         let state = match before {
             None => State::begin(seal, dataset.records.len(), asked, detection),
@@ -166,27 +167,46 @@ impl Count {
     fn all(self) -> u64 {
         (self.found + self.missed) as u64
     }
+
+    /// The share that was found.
+    fn recall(self) -> Option<f64> {
+        (self.all() > 0).then(|| self.found as f64 / self.all() as f64)
+    }
+
+    /// The limits of that share in the whole file, of which this was counted in a sample.
+    fn limits(self) -> Interval {
+        two_sided(self.found as u64, self.all(), CONFIDENCE)
+    }
+}
+
+/// Whether nothing was drawn: what was counted is what there is.
+fn is_whole(state: &State) -> bool {
+    state.reviewed == state.records
 }
 
 fn report(state: &State, found: &BTreeMap<String, Count>, path: &Path) -> Value {
+    let whole = is_whole(state);
     let recall = |count: &Count| {
-        let limits = two_sided(count.found as u64, count.all(), CONFIDENCE);
+        let (recall, limits) = (count.recall(), count.limits());
         json!({
-            "found": count.found, "missed": count.missed, "wrong": count.wrong,
-            "recall": (count.all() > 0).then(|| count.found as f64 / count.all() as f64),
-            "lower": limits.lower, "upper": limits.upper,
+            "found": count.found, "missed": count.missed, "wrong": count.wrong, "recall": recall,
+            "lower": if whole { recall } else { Some(limits.lower) },
+            "upper": if whole { recall } else { Some(limits.upper) },
         })
     };
     let all = total(found);
     let (missing, reviewed) = (state.records_with_misses() as u64, state.reviewed as u64);
     json!({
         "measured_on": {"records": state.reviewed, "sampled": state.sample, "of": state.records, "commitment": state.commitment},
-        "confidence": CONFIDENCE,
-        "method": "Clopper-Pearson",
+        "confidence": (!whole).then_some(CONFIDENCE),
+        "method": if whole { "every record was reviewed" } else { "Clopper-Pearson" },
         "by_label": found.iter().map(|(label, count)| (label.clone(), recall(count))).collect::<Map<_, _>>(),
         "all": recall(&all),
         "records_with_misses": missing,
-        "records_with_misses_at_most": at_most(missing, reviewed, CONFIDENCE),
+        "records_with_misses_at_most": match whole {
+            true => missing as f64 / reviewed.max(1) as f64,
+            false => at_most(missing, reviewed, CONFIDENCE),
+        },
         "state": path,
         "sittings": state.sittings,
     })
@@ -206,24 +226,35 @@ fn tell(console: &Console, state: &State, found: &BTreeMap<String, Count>, done:
     if state.reviewed == 0 {
         return;
     }
+    let whole = is_whole(state);
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let row = |label: &str, count: &Count| {
-        let limits = two_sided(count.found as u64, count.all(), CONFIDENCE);
-        let recall = if count.all() > 0 { percent(count.found as f64 / count.all() as f64) } else { "–".into() };
-        let counts = [count.found, count.missed, count.wrong].map(|number| number.to_string());
-        [vec![label.to_owned()], counts.to_vec(), vec![recall, percent(limits.lower), percent(limits.upper)]].concat()
+        let mut cells = vec![label.to_owned()];
+        cells.extend([count.found, count.missed, count.wrong].map(|number| number.to_string()));
+        cells.push(count.recall().map_or("–".into(), percent));
+        if !whole {
+            let limits = count.limits();
+            cells.extend([percent(limits.lower), percent(limits.upper)]);
+        }
+        cells
     };
     let mut rows: Vec<Vec<String>> = found.iter().map(|(label, count)| row(label, count)).collect();
     rows.push(row("all", &total(found)));
-    console.table(&["label", "found", "missed", "wrong", "recall", "at least", "at most"], &rows);
+    let heads = ["label", "found", "missed", "wrong", "recall", "at least", "at most"];
+    console.table(if whole { &heads[..5] } else { &heads }, &rows);
     let (missing, reviewed) = (state.records_with_misses() as u64, state.reviewed as u64);
-    console.say(format_args!(
-        "records with a miss: {missing} of {reviewed}; in the whole file at most {} (95 %, one-sided)",
-        percent(at_most(missing, reviewed, CONFIDENCE))
-    ));
-    console.say(
-        "limits: Clopper-Pearson, 95 %; for a label they take its spans as independent, for records they are exact",
-    );
+    if whole {
+        console.say(format_args!("records with a miss: {missing} of {reviewed}"));
+        console.say("every record was reviewed: these are counts of the whole file, and no limits of a sample");
+    } else {
+        console.say(format_args!(
+            "records with a miss: {missing} of {reviewed}; in the whole file at most {} (95 %, one-sided)",
+            percent(at_most(missing, reviewed, CONFIDENCE))
+        ));
+        console.say(
+            "limits: Clopper-Pearson, 95 %; for a label they take its spans as independent, for records they are exact",
+        );
+    }
     console.say("these figures depend on the data: they are for its holder and are not released with an adapter");
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use cloister_dp::{NoiseLevel, OptimizerConfig, PlanRequest, PrivacyPlan};
 use cloister_model::{Activations, Example, ExampleOptions, LengthPolicy, LoraSpec, Target};
-use cloister_text::{Columns, Dataset};
+use cloister_text::{Columns, Dataset, Reading};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
@@ -274,7 +274,7 @@ impl Draft {
         let commitment_key = keys::fresh()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(commitment_key.as_ref())?;
         let mut origin = flags.origin.open(console, data)?;
-        let dataset = input::read_seen(console, data, &columns, |bytes| {
+        let dataset = input::read_seen(console, data, &Reading::strict(&columns), |bytes| {
             commitment.update(bytes);
             if let Some(origin) = &mut origin {
                 origin.update(bytes);

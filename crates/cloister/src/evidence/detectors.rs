@@ -39,7 +39,7 @@ const EXAMPLES: [Share; 10] = [
 const NOT_SEARCHED: [&str; 11] = [
     "ages and dates in words; weekdays and relative dates such as “last Monday”; years alone",
     "coordinates",
-    "bare postcodes and ZIP codes, except in an address or beside a word for one",
+    "bare postcodes and ZIP codes other than Eircodes, except in an address or beside a word for one",
     "PINs and door codes that no “PIN is” or “PIN:” announces",
     "national numbers without check digits, and bank accounts that are not IBAN, that no word announces",
     "numbers of customers, contracts, policies and cases that no word for an account announces",
@@ -196,7 +196,7 @@ mod tests {
             "The coordinates are 51.9244, 4.4777.",
             "Ours is 62704-1234, theirs 10115, and they wrote LS20 9FF.",
             "At the machine I type 4471, at the door 2580; PIN 4471.",
-            "Mine is X4820193B, hers 219345678; sort code 20-00-00, and 5577 after it.",
+            "Mine is X4820193B, hers 219345678; the branch 20-00-00, and 5577 after it.",
             "I am customer K-77120, policy PL/88/2291-B, case 2024/771.",
             "请联系王小明先生。 يرجى الاتصال بمحمد عبد الله. Пишет Иван Петров. Γιώργος Παπαδόπουλος.",
             "She is diabetic, goes to the mosque and belongs to the union.",

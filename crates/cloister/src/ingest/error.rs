@@ -16,13 +16,13 @@ pub enum Error {
     /// The engine refused its options.
     #[error(transparent)]
     Text(#[from] cloister_text::Error),
-    /// The input is in a form that `scan` and `protect` read, and this stage does not.
-    #[error("`{}` is {form}, and records are taken in from JSON lines", path.display())]
-    NotLines {
+    /// A file cannot be read, or holds no record; then this is what was wrong first.
+    #[error("`{}`", path.display())]
+    Input {
         /// The file.
         path: PathBuf,
-        /// What it is.
-        form: &'static str,
+        /// Why.
+        source: cloister_text::Error,
     },
     /// A file was another one at the second reading.
     #[error("`{}` changed while it was read", path.display())]
@@ -36,9 +36,12 @@ pub enum Error {
         /// The records.
         path: PathBuf,
     },
-    /// No line of the inputs is a record.
-    #[error("no line of the input is a record")]
+    /// There is nothing that could be a record.
+    #[error("the input holds no record")]
     NoRecord,
+    /// There is nothing that could be an evaluation record.
+    #[error("the evaluation file holds no record")]
+    NoEvaluation,
     /// A period of retention that cannot be read.
     #[error("`{text}` is neither a date nor a period")]
     Retention {

@@ -12,16 +12,16 @@
 mod basis;
 mod date;
 mod error;
+mod input;
 mod notice;
 mod prove;
 mod provenance;
-mod source;
 mod stage;
 
 pub use date::{Date, Retention};
 pub use error::Error;
+pub use input::{Input, Unreadable};
 pub use notice::{Notice, notices};
 pub use prove::{Membership, Proof, RootOfLines, Tree};
 pub use provenance::{Declared, DeclaredField, Field, KeptFrom, Provenance};
-pub use source::{Input, Unreadable};
 pub use stage::{Ingested, Outputs, Request, Risk, RiskRequest, Taken, ingest};

@@ -28,7 +28,16 @@ pub enum Error {
         status: u16,
     },
 
-    /// The answer ended early or ran long.
+    /// More came than the file has; it has been deleted.
+    #[error("{url} sent more than {most} bytes")]
+    TooLong {
+        /// The address.
+        url: String,
+        /// The pinned or stated length of the file, or the longest that is taken.
+        most: u64,
+    },
+
+    /// The answer ended early.
     #[error("{url} sent {found} bytes of {expected}")]
     Cut {
         /// The address.

@@ -19,6 +19,8 @@ use crate::interrupt;
 use crate::progress::{Progress, Show, Unit};
 
 const TEXT_LIMIT_BYTES: u64 = 32 << 20;
+/// The longest file of which nobody says how long it is: configurations and tokenizers.
+const MOST_BYTES: u64 = 1 << 30;
 const STALL: Duration = Duration::from_secs(60);
 
 /// A client; cheap to keep for a whole pull.
@@ -60,17 +62,19 @@ impl Http {
         Ok((kind, body.map_err(unreachable(url))?))
     }
 
-    /// The file at `url`, written to `target` (not committed) and hashed on the way.
+    /// The file at `url`, written to `target` (not committed) and hashed on the way; no more of it than `known_bytes`, if
+    /// it is known how many it has.
     pub(super) fn download(
         &self,
         url: &str,
         token: Option<&str>,
+        known_bytes: Option<u64>,
         target: &mut WholeFile,
-        label: &str,
-        show: Show,
+        (label, show): (&str, Show),
     ) -> Result<Received, Error> {
         let response = self.get(url, "*/*", token)?;
         let expected = response.body().content_length();
+        let most = known_bytes.or(expected).unwrap_or(MOST_BYTES);
         let mut progress = Progress::new(show, label, expected.unwrap_or(0), Unit::Bytes);
         let mut reader = response.into_body().into_reader();
         let mut hash = Sha256::new();
@@ -84,10 +88,13 @@ impl Http {
                 Err(_) if interrupt::requested() => return Err(crate::Error::Interrupted.into()),
                 Err(error) => return Err(unreachable(url)(error.into())),
             };
+            bytes += count as u64;
+            if bytes > most {
+                return Err(Error::TooLong { url: shown(url), most });
+            }
             hash.update(&block[..count]);
             let path = target.target().to_owned();
             target.write_all(&block[..count]).map_err(crate::Error::write(path))?;
-            bytes += count as u64;
             progress.advance(count as u64);
         }
         match expected {

@@ -46,6 +46,8 @@ struct Sibling {
     #[serde(rename = "rfilename")]
     name: String,
     #[serde(default)]
+    size: Option<u64>,
+    #[serde(default)]
     lfs: Option<Lfs>,
 }
 
@@ -73,15 +75,16 @@ pub(super) fn fetch(id: &str, revision: &str, sources: &Sources, folder: &Path, 
     let chosen = choose(id, &shown(&url), names)?;
     let mut files = Vec::new();
     for name in chosen {
-        let lfs = model.siblings.iter().find(|sibling| sibling.name == name).and_then(|sibling| sibling.lfs.as_ref());
-        let stated = lfs.map(|lfs| lfs.sha256.as_str());
+        let sibling = model.siblings.iter().find(|sibling| sibling.name == name);
+        let stated = sibling.and_then(|sibling| sibling.lfs.as_ref()).map(|lfs| lfs.sha256.as_str());
+        let bytes = sibling.and_then(|sibling| sibling.size);
         if let Some(kept) = already_there(folder, &name, stated)? {
             files.push(kept);
             continue;
         }
         let url = format!("{endpoint}/{id}/resolve/{}/{name}", model.sha);
         let mut target = WholeFile::create(&folder.join(&name), Keep::Shared)?;
-        let received = http.download(&url, token, &mut target, &name, show)?;
+        let received = http.download(&url, token, bytes, &mut target, (&name, show))?;
         if let Some(expected) = stated.filter(|stated| **stated != *received.sha256) {
             return Err(Error::WrongDigest { file: name, expected: expected.into(), found: received.sha256 });
         }

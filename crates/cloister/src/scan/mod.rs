@@ -12,8 +12,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cloister_text::{
-    Batch, Chunk, Columns, Detector, Finding, Label, Place, Reading, Record, Sequence, Shape, Source, Span, Tally,
-    code_points,
+    Batch, Chunk, Columns, Detector, Field, Finding, Place, Reading, Record, Searched, Sequence, Shape, Source, Span,
+    Tally, code_points,
 };
 use serde::Serialize;
 
@@ -187,37 +187,37 @@ impl Scan<'_> {
     fn record(&self, record: &Record) -> Scanned {
         // The only column whose spans are reported, in plain-text data.
         let main = (record.shape() == Shape::Text).then(|| self.columns.text.as_deref().unwrap_or("text"));
-        let is_reported = |place: &Place<'_>| main.is_none_or(|main| place.top() == (main, true));
-        let (texts, others): (Vec<_>, Vec<_>) = record.fields().partition(|(place, _)| is_reported(place));
+        let is_reported = |searched: &Searched<'_>| main.is_none_or(|main| searched.place.top() == (main, true));
+        let (reported, others): (Vec<_>, Vec<_>) = record.searched().into_iter().partition(is_reported);
         let mut spans = Vec::new();
-        for ((place, text), found) in texts.iter().zip(self.spans_of(&texts)) {
-            let points = code_points(text, &found);
+        for (searched, found) in reported.iter().zip(self.spans_of(&reported)) {
+            let points = code_points(&searched.text, &found);
             spans.extend(found.iter().zip(points).map(|(span, (start, end))| SpanLine {
                 start,
                 end,
                 label: span.label.0,
                 score: (f64::from(span.score) * 1e4).round() / 1e4,
                 kind: span.kind,
-                field: main.is_none().then(|| place.to_string()),
+                field: main.is_none().then(|| searched.place.to_string()),
             }));
         }
         let elsewhere = others.iter().zip(self.spans_of(&others));
         Scanned {
-            in_other_columns: elsewhere.flat_map(|((place, _), found)| vec![column(place); found.len()]).collect(),
-            text_bytes: texts.iter().map(|(_, text)| text.len()).sum(),
+            in_other_columns: elsewhere
+                .flat_map(|(searched, found)| vec![column(&searched.place); found.len()])
+                .collect(),
+            text_bytes: reported.iter().map(|searched| searched.text.len()).sum(),
             line: RecordSpans { id: record.id.clone(), spans },
             place: record.line,
             shape: record.shape(),
         }
     }
 
-    fn spans_of(&self, texts: &[(Place<'_>, &str)]) -> Vec<Vec<Span>> {
+    fn spans_of(&self, searched: &[Searched<'_>]) -> Vec<Vec<Span>> {
+        let fields: Vec<Field<'_>> = searched.iter().map(Searched::field).collect();
         match self.report {
-            Report::Found => {
-                let document: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
-                self.detector.detect_document(&document)
-            }
-            Report::Candidates => texts.iter().map(|(_, text)| self.detector.candidates(text)).collect(),
+            Report::Found => self.detector.detect_fields(&fields),
+            Report::Candidates => fields.iter().map(|field| self.detector.candidates_of(field)).collect(),
         }
     }
 }
@@ -230,8 +230,7 @@ struct Names {
 }
 
 impl Names {
-    /// How many names of these records hold personal data, without those met before. Names with a dot look like hosts, so
-    /// addresses of the web do not count.
+    /// How many names of these records hold personal data, without those met before.
     fn personal(&self, records: &[Record], detector: &Detector) -> usize {
         let mut names = BTreeSet::new();
         for record in records {
@@ -246,8 +245,7 @@ impl Names {
                 if seen.len() < NAMES { seen.insert(hash) } else { !seen.contains(&hash) }
             });
         }
-        let is_personal = |name: &str| detector.detect(name).iter().any(|span| span.label != Label::URL);
-        names.into_iter().filter(|name| is_personal(name)).count()
+        names.into_iter().filter(|name| !detector.detect_member_name(name).is_empty()).count()
     }
 }
 

@@ -314,16 +314,23 @@ fn inputs_that_cannot_be_taken_in_are_refused_and_leave_nothing() {
     place.file("none.jsonl", "\n\n");
     place.file("bad.jsonl", "nonsense\n[1]\n");
     place.file("good.jsonl", text("a good record") + "\n");
+    place.file("none/readme.txt", "no records");
     for (file, said) in [
-        ("none.jsonl", "no line of the input is a record"),
-        ("bad.jsonl", "no line of the input is a record"),
+        ("none.jsonl", "the input holds no record"),
+        ("bad.jsonl", "`bad.jsonl`: line 1, byte 1: not JSON"),
         ("absent.jsonl", "cannot read `absent.jsonl`"),
-        (".", "is a folder"),
+        ("none", "the input holds no record"),
     ] {
-        let ran = place.run(["ingest", file, "--out", "set"]).exits(2);
+        let ran = place.run(["ingest", file, "--out", "new/set"]).exits(2);
         assert!(ran.stderr.contains(said), "{file}: {}", ran.stderr);
-        assert!(!place.path("set/dataset.json").exists() && !place.path("set/records.jsonl").exists());
+        assert!(!place.path("new").exists(), "{file}");
     }
+    // What was there before stays.
+    place.file("there/note", "mine");
+    place.run(["ingest", "bad.jsonl", "--out", "there"]).exits(2);
+    assert_eq!(fs::read_dir(place.path("there")).unwrap().count(), 1);
+    place.run(["ingest", "good.jsonl", "--out", "there/new", "--quarantine", "absent/bad.jsonl"]).exits(2);
+    assert!(!place.path("there/new").exists());
     place.file("data/records.jsonl", text("a good record") + "\n");
     for more in [&["--out", "data"][..], &["--out", "set", "--quarantine", "data/records.jsonl"]] {
         let ran = place.run([&["ingest", "data/records.jsonl", "--force"], more].concat()).exits(2);
@@ -368,11 +375,12 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
     let place = Place::new();
     place.file(
         "in.jsonl",
-        format!("{}\n{}\n", text("write to ana@corp.com, Zebulon"), text("write to bo@corp.com, Zebulon")),
+        ["ana", "bo", "cy"].map(|name| text(&format!("write to {name}@corp.com, Zebulon")) + "\n").concat(),
     );
-    let review = |answers: &str| {
-        let mut shell = place
-            .shell("exec script -qec \"'$0' scan in.jsonl --sample 2 --review --reviewer Ada --json >out.json\" shown");
+    let review_of = |sample: usize, answers: &str| {
+        let mut shell = place.shell(&format!(
+            "exec script -qec \"'$0' scan in.jsonl --sample {sample} --review --reviewer Ada --json >out.json\" shown"
+        ));
         let Ok(mut child) = shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
             return None;
         };
@@ -381,6 +389,7 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
         (status.code() != Some(127))
             .then(|| (status.code(), fs::read_to_string(place.path("out.json")).unwrap_or_default()))
     };
+    let review = |answers: &str| review_of(2, answers);
     let Some((code, said)) = review("person 1\nhealth 1\n\nq\n") else {
         eprintln!("SKIPPED: there is no `script`");
         return;
@@ -404,4 +413,17 @@ fn a_person_at_a_terminal_marks_misses_and_goes_on_later() {
     assert_eq!((&sitting["reviewer"], &sitting["reviewed"]), (&json!("Ada"), &json!(2)));
     assert_eq!(review["records_with_misses"], 1);
     assert!(fs::read_to_string(place.path("shown")).unwrap().contains("EMAIL_ADDRESS"));
+
+    // Where nothing was drawn, nothing is estimated.
+    fs::remove_file(place.path("in.jsonl.review.json")).unwrap();
+    let (code, said) = review_of(300, "person 1\n\n\n\n").unwrap();
+    let ran = Ran { code: code.unwrap(), stdout: said, stderr: String::new() }.exits(0);
+    let review = &ran.document()["review"];
+    assert_eq!(review["measured_on"]["of"], 3);
+    assert_eq!((&review["confidence"], &review["method"]), (&json!(null), &json!("every record was reviewed")));
+    let email = &review["by_label"]["EMAIL_ADDRESS"];
+    assert_eq!((&email["recall"], &email["lower"], &email["upper"]), (&json!(1.0), &json!(1.0), &json!(1.0)));
+    assert_eq!(review["records_with_misses_at_most"], 1.0 / 3.0);
+    let shown = fs::read_to_string(place.path("shown")).unwrap();
+    assert!(shown.contains("no limits of a sample") && !shown.contains("at most"), "{shown}");
 }

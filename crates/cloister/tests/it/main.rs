@@ -7,6 +7,7 @@ mod bad_input;
 mod canary;
 mod classifier;
 mod ingest;
+mod ingest_forms;
 mod kill;
 mod metrics;
 #[cfg(feature = "mpi")]

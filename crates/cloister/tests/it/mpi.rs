@@ -244,18 +244,18 @@ fn a_lost_rank_ends_the_run_with_a_snapshot() {
     let place = Place::new();
     let ran = signalled(&place, Victim::Rank(1), "-KILL");
     let told = executed(&place) as u64;
-    let (_, leased) = account(&place);
+    let (step, leased) = account(&place);
     assert!(!place.path("out").exists());
     assert!(leased >= told, "{leased} leased, {told} run: {}", ran.stderr);
     assert!(leased <= told + 4000 / 16 + 1, "{leased} leased, {told} run: {}", ran.stderr);
-    // if the lead had the time to keep what was done, only the step under way is lost
+    // if the lead had the time to keep what was done, only the step under way is lost; none, if it was between two
     let kept = ran.stderr.contains("a snapshot is kept in `out.snapshot`");
     eprintln!("the lead {} a snapshot: {} steps lost", if kept { "kept" } else { "did not tell of" }, leased - told);
-    assert!(!kept || leased == told + 1, "{leased} leased, {told} run: {}", ran.stderr);
+    assert!(!kept || leased <= told + 1, "{leased} leased, {told} run: {}", ran.stderr);
     // with fewer ranks, and without any other
     let text = resumed(&place, 2);
     assert!(text.contains(&format!("resumed with {leased} of 4000 steps spent")), "{text}");
-    assert!(text.contains(" of 4000 steps w") && text.contains(" charged and lost"), "{text}");
+    assert_eq!(text.contains(" of 4000 steps w") && text.contains(" charged and lost"), leased > step, "{text}");
     resumed(&place, 1);
 }
 

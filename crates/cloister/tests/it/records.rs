@@ -232,18 +232,27 @@ fn a_key_makes_surrogates_stable_and_a_fresh_one_does_not() {
 
 #[test]
 fn a_refused_line_is_named_and_never_quoted() {
-    for bad in [
-        format!("{{\"id\":\"b\",\"text\":\"{SECRET}"),
-        format!("{{\"id\":\"b\",\"txt\":\"{SECRET}\"}}"),
-        format!("{{\"id\":\"b\",\"text\":[\"{SECRET}\"]}}"),
-        format!("\"{SECRET}\""),
-        format!("{{\"id\":\"b\",\"prompt\":\"{SECRET}\",\"completion\":\"\"}}"),
-        format!("{{\"id\":\"b\",\"text\":\"{SECRET}\\u0000\"}}"),
+    // What is whole can be protected, whatever its fields.
+    for (bad, is_whole) in [
+        (format!("{{\"id\":\"b\",\"text\":\"{SECRET}"), false),
+        (format!("{{\"id\":\"b\",\"txt\":\"{SECRET}\"}}"), true),
+        (format!("{{\"id\":\"b\",\"text\":[\"{SECRET}\"]}}"), true),
+        (format!("\"{SECRET}\""), false),
+        (format!("{{\"id\":\"b\",\"prompt\":\"{SECRET}\",\"completion\":\"\"}}"), true),
+        (format!("{{\"id\":\"b\",\"text\":\"{SECRET}\\u0000\"}}"), false),
     ] {
         let place = Place::new();
         place.file("in.jsonl", format!("{{\"id\":\"a\",\"text\":\"t\"}}\n{bad}\n"));
         let strict = ["scan", "in.jsonl", "--strict", "--json"];
-        for args in [&strict[..], &["protect", "in.jsonl", "--out", "o.jsonl", "--json"]] {
+        let protect = ["protect", "in.jsonl", "--out", "o.jsonl", "--json"];
+        if is_whole {
+            let ran = place.run(protect).exits(0);
+            assert!(!ran.stderr.contains(SECRET) && !ran.stdout.contains(SECRET), "{}", ran.stderr);
+            let protected = std::fs::read_to_string(place.path("o.jsonl")).unwrap();
+            assert!(protected.lines().count() == 2 && !protected.contains(SECRET), "{protected}");
+            std::fs::remove_file(place.path("o.jsonl")).unwrap();
+        }
+        for args in [Some(&strict[..]), (!is_whole).then_some(&protect)].into_iter().flatten() {
             let ran = place.run(args).exits(2);
             assert!(ran.stderr.contains("line 2"), "{}", ran.stderr);
             assert!(!ran.stderr.contains(SECRET) && !ran.stdout.contains(SECRET), "{}", ran.stderr);

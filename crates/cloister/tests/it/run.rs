@@ -186,7 +186,7 @@ fn a_gate_that_says_no_is_exit_3() {
     records(&place);
     // the base was trained on this text, and a step of that size forgets it
     place.file("public.jsonl", "{\"id\":\"a\",\"text\":\"the miller was not seen\"}\n");
-    let worse = ["--evaluation", "public.jsonl", "--steps", "3", "--learning-rate", "3"];
+    let worse = ["--evaluation", "public.jsonl", "--steps", "3", "--learning-rate", "30"];
     let ran = Ran::of(run(&place, &worse).output().unwrap()).exits(3);
     let document = ran.document();
     assert_eq!(document["verdict"], "refused");

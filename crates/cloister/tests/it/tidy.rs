@@ -31,6 +31,14 @@ const SILENT_TYPES: &[&str] = &[
     "Sources",
     "Parts",
     "ClippedSum",
+    "DataKey",
+    "Kek",
+    "SignerKey",
+    "Plaintext",
+    "RecordRow",
+    "ChunkBuffer",
+    "OpeningReader",
+    "SealingWriter",
 ];
 const LONG_FILE_LINES: usize = 600;
 const LONGEST_FILE_LINES: usize = 1000;

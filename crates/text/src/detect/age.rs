@@ -15,6 +15,7 @@ const UNITS: &[&str] = &[
     "years",
     "yr",
     "yrs",
+    "y",
     "month",
     "months",
     "week",
@@ -70,6 +71,12 @@ const PERSONS: &[&str] = &[
     "patient", "patiente", "garçon", "fille", "uomo", "donna", "paziente", "bambino", "bambina", "homem", "mulher",
     "menino", "menina", "man", "woman", "boy", "girl", "male", "female", "mann", "frau", "kind", "junge", "mädchen",
     "vrouw", "jongen", "meisje", "señor", "señora", "doente",
+];
+
+/// Words that go on about a person behind an age between commas, as in a newspaper: `Mr Reid, 42, of Leeds`.
+const GOES_ON: &[&str] = &[
+    "of", "from", "who", "whose", "was", "is", "has", "had", "said", "says", "told", "died", "lives", "lived",
+    "appeared", "pleaded", "admitted", "denied", "suffered", "works", "worked", "left", "won", "joined",
 ];
 
 pub(crate) fn find(view: &View<'_>, out: &mut Vec<Span>) {
@@ -140,6 +147,7 @@ fn judge(view: &View<'_>, index: usize, end: usize) -> Option<f32> {
         "turned" | "turning" | "turn" | "turns" | "turnt" if paused => Some(0.6),
         "i'm" | "im" if closed => Some(0.5),
         "am" if closed && words.before(2).is_some_and(|word| word == "i") => Some(0.5),
+        _ if words.is_between_commas(end) && GOES_ON.contains(&unit.as_str()) => Some(0.6),
         _ => None,
     }
 }
@@ -194,6 +202,14 @@ impl Around<'_> {
         (1..=steps).filter_map(|back| self.before(back)).any(|word| words.contains(&word.as_str()))
     }
 
+    /// Behind a capital word: `Reid, 42, `. A date, `March 3, 42`, is none.
+    fn is_between_commas(&self, end: usize) -> bool {
+        let number = &self.view.tokens[self.index];
+        let name = self.index.checked_sub(1).and_then(|before| self.view.tokens.get(before));
+        let behind_name = name.is_some_and(|name| name.form == Form::Title && self.view.gap(name, number) == ", ");
+        behind_name && number.end - number.start == 2 && self.view.at(end) == b',' && self.view.at(end + 1) == b' '
+    }
+
     /// "mujer de 45 años": a preposition ties the number to the noun.
     fn linked(&self) -> bool {
         self.before(1).is_some_and(|word| matches!(word.as_str(), "de" | "di" | "von" | "van" | "of" | "con" | "aged"))
@@ -225,6 +241,8 @@ mod tests {
             "at the age of 38",
             "aged 38, she",
             "Age: 38",
+            "Age: 38y; Sex: F",
+            "the driver, Mr Okonkwo, 38, of Peckham",
             "I just turned 38",
             "I'm 38.",
             "38 Jahre alt",
@@ -254,6 +272,8 @@ mod tests {
             "I'm 38 minutes late",
             "age 380",
             "38 old books",
+            "Apples, 38, Oranges, 17",
+            "he read Psalms, 38, and left",
             "a 3.38 year average",
             "person.age == 38",
             "Age = 0x4000",

@@ -19,6 +19,8 @@ pub(crate) enum Announced {
     Acting,
     /// Addressed, speaking or signing.
     Addressed,
+    /// Named as somebody's relative.
+    Related,
     /// By an honorific, or by a word for "name".
     Sure,
 }
@@ -45,6 +47,7 @@ pub(crate) fn announced(view: &View<'_>, names: &Names, start: usize, end: usize
         Cue::Greeting if closes => Announced::Addressed,
         _ if capital_behind => Announced::No,
         _ if speaks(&finder, first, last) || finder.signs(first, last) => Announced::Addressed,
+        _ if finder.is_relative(first) => Announced::Related,
         _ if finder.acts(first, last) => Announced::Acting,
         _ => Announced::No,
     }

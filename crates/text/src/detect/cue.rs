@@ -26,6 +26,9 @@ impl Finder<'_, '_> {
         }
         let one = self.lower(index - 1);
         let near = matches!(gap, " " | ". " | "." | "  ") || gap == "\u{a0}";
+        if self.is_monsieur(index - 1) {
+            return Cue::Honorific;
+        }
         if near && self.known(index - 1).is(Word::Honorific) {
             // Honorifics that are also words count only with a capital, and "miss" not at all in small letters.
             if self.view.tokens[index - 1].form != Form::Lower
@@ -83,6 +86,41 @@ impl Finder<'_, '_> {
         Cue::None
     }
 
+    /// Whether `M.` at `index` is the French for Mr, and no initial: before a name, behind none, and where more speaks for French
+    /// than for English around it.
+    pub(super) fn is_monsieur(&self, index: usize) -> bool {
+        const REACH: usize = 12;
+        if !self.token(index).is_some_and(|title| matches!(self.view.word(title), "M" | "MM")) {
+            return false;
+        }
+        let named = self.token(index + 1).is_some_and(|next| matches!(next.form, Form::Title | Form::Upper));
+        if !named || !matches!(self.gap_before(index + 1), ". " | ".\u{a0}") {
+            return false;
+        }
+        let joined = matches!(self.gap_before(index), " " | ". ");
+        if joined
+            && index > 0
+            && self.token(index - 1).is_some_and(|before| matches!(before.form, Form::Title | Form::Initial))
+        {
+            // `Ana M. Ruiz`, but `Bonjour M. Ruiz` and `Monsieur M. Ruiz`.
+            let known = self.known(index - 1);
+            if known.is_name() || !(known.ordinary || FRENCH.contains(&self.lower(index - 1).as_str())) {
+                return false;
+            }
+        }
+        let around = (index.saturating_sub(REACH)..index).chain(index + 1..index + 1 + REACH);
+        let (mut french, mut english) = (0, 0);
+        for at in around {
+            let Some(token) = self.token(at) else { break };
+            let accents =
+                self.view.word(token).contains(['é', 'è', 'ê', 'ë', 'à', 'â', 'ç', 'î', 'ï', 'ô', 'û', 'ù', 'œ']);
+            let word = self.lower(at);
+            french += usize::from(accents || FRENCH.contains(&word.as_str()));
+            english += usize::from(ENGLISH.contains(&word.as_str()));
+        }
+        french > english
+    }
+
     /// Whether a form of address ends after `last`: "Hi Tanvi," or the end of a line.
     pub(super) fn closes_address(&self, last: usize) -> bool {
         let gap = self.gap_before(last + 1);
@@ -92,13 +130,13 @@ impl Finder<'_, '_> {
             || gap.starts_with(" \u{2013}")
     }
 
-    /// Whether what stands beside is said of persons: "says X", "X told", "X's wife", "X, can you".
+    /// Whether what stands beside is said of persons: "says X", "X told", "X's wife", "his wife X", "X, can you".
     pub(super) fn acts(&self, first: usize, last: usize) -> bool {
         let gap = self.gap_before(last + 1);
         let after = self.lower(last + 1);
         let said = |word: &str| self.names.look_up(word).is(Word::Verb);
         let possessive = gap.starts_with(['\'', '\u{2019}', '\u{b4}']) && after == "s";
-        let kin = possessive && self.known(last + 2).is(Word::Kin);
+        let kin = (possessive && self.known(last + 2).is(Word::Kin)) || self.is_relative(first);
         let addressed = gap == ", "
             && self.starts_sentence(first)
             && [
@@ -110,6 +148,11 @@ impl Finder<'_, '_> {
             || (first > 0 && matches!(self.gap_before(first), " " | ", " | " \"") && said(&self.lower(first - 1)))
             || kin
             || addressed
+    }
+
+    /// Whether the word before says whose relative somebody is: "his wife X".
+    pub(super) fn is_relative(&self, first: usize) -> bool {
+        first > 0 && self.gap_before(first) == " " && RELATIVES.contains(&self.lower(first - 1).as_str())
     }
 
     /// What the neighbours say against a person: companies, places, groups.
@@ -190,11 +233,125 @@ impl Finder<'_, '_> {
     }
 }
 
+/// Words that French has many of and English none, without diacritics.
+const FRENCH: &[&str] = &[
+    "le",
+    "la",
+    "les",
+    "des",
+    "du",
+    "de",
+    "et",
+    "un",
+    "une",
+    "est",
+    "sont",
+    "ont",
+    "dans",
+    "pour",
+    "avec",
+    "sur",
+    "par",
+    "que",
+    "qui",
+    "au",
+    "aux",
+    "ce",
+    "cette",
+    "ces",
+    "je",
+    "il",
+    "elle",
+    "nous",
+    "vous",
+    "ils",
+    "votre",
+    "notre",
+    "mon",
+    "son",
+    "sa",
+    "ses",
+    "leur",
+    "chez",
+    "pas",
+    "ne",
+    "bonjour",
+    "bonsoir",
+    "cher",
+    "chere",
+    "merci",
+    "monsieur",
+    "madame",
+    "mme",
+    "mlle",
+    "docteur",
+    "rendez-vous",
+    "selon",
+    "vu",
+    "recu",
+    "dossier",
+    "patient",
+    "client",
+    "contacter",
+    "appeler",
+];
+
+/// Words that English has many of and French none.
+const ENGLISH: &[&str] = &[
+    "the", "of", "and", "is", "are", "was", "were", "in", "to", "for", "with", "that", "this", "by", "his", "her",
+    "my", "your", "he", "she", "it", "we", "you", "they", "at", "from", "not", "be", "has", "have", "had", "wrote",
+    "said",
+];
+
+/// Who somebody is to another, right before the name.
+const RELATIVES: &[&str] = &[
+    "aunt",
+    "boss",
+    "boyfriend",
+    "brother",
+    "colleague",
+    "cousin",
+    "coworker",
+    "dad",
+    "daughter",
+    "father",
+    "fiance",
+    "fiancee",
+    "girlfriend",
+    "grandfather",
+    "grandmother",
+    "granddaughter",
+    "grandson",
+    "husband",
+    "mom",
+    "mother",
+    "mum",
+    "neighbor",
+    "neighbour",
+    "nephew",
+    "niece",
+    "roommate",
+    "sister",
+    "son",
+    "stepdaughter",
+    "stepson",
+    "uncle",
+    "widow",
+    "widower",
+    "wife",
+];
+
 /// Two words before a name.
 const PAIR_CUES: &[(&str, &str)] = &[
     ("i", "am"),
     ("this", "is"),
+    ("hi", "its"),
+    ("hey", "its"),
+    ("hello", "its"),
     ("ask", "for"),
+    ("loop", "in"),
+    ("looping", "in"),
+    ("looped", "in"),
     ("speak", "to"),
     ("speak", "with"),
     ("talk", "to"),

@@ -1,10 +1,10 @@
-//! Names by what else a document says: lists of persons, and the parts of full names.
+//! Names by what else a document says: lists of persons, the parts of full names, and surnames that look like places.
 //!
 //! Invariant: nothing is added where a confident name stands already.
 
 use std::collections::HashSet;
 
-use super::names::{Names, Word, plain};
+use super::names::{Names, SUFFIXES, Word, plain};
 use super::person::{Finder, Part};
 use super::view::{Form, Token, View};
 use super::{Label, Span};
@@ -66,6 +66,50 @@ pub(super) fn parts_of_full_names(views: &[View<'_>], found: &[Vec<Span>], names
         }
     }
     parts
+}
+
+/// Words that a surname hardly follows, and a place often.
+const BEFORE_PLACES: [&str; 10] = ["in", "at", "from", "near", "to", "into", "outside", "around", "of", "via"];
+
+/// Lets a lone word that was taken for a place be the person of the document whose surname it is, unless it stands as places
+/// do: `Cutler's rival` after `H. L. Cutler`, and not `in Cutler` or `Cutler, Ohio`.
+pub(super) fn surnames(views: &[View<'_>], found: &mut [Vec<Span>]) {
+    let lone_places = |span: &Span| span.label == Label::LOCATION && span.kind.is_none();
+    if !found.iter().flatten().any(lone_places) {
+        return;
+    }
+    let mut surnames = HashSet::new();
+    for (view, spans) in views.iter().zip(&*found) {
+        for span in spans.iter().filter(|span| span.label == Label::PERSON && span.score >= 0.55) {
+            let first = view.tokens.partition_point(|token| token.start < span.start);
+            let words = view.tokens[first..].iter().take_while(|token| token.end <= span.end);
+            let words: Vec<String> =
+                words.filter(|token| token.is_word()).map(|token| plain(view.word(token))).collect();
+            let names = words.iter().rposition(|word| !SUFFIXES.contains(&word.as_str()));
+            if let Some(last) = names.filter(|last| *last > 0 && words[*last].len() > 2) {
+                surnames.insert(words[last].clone());
+            }
+        }
+    }
+    if surnames.is_empty() {
+        return;
+    }
+    for (view, spans) in views.iter().zip(found) {
+        for span in spans.iter_mut().filter(|span| lone_places(span)) {
+            let at = view.tokens.partition_point(|token| token.start < span.start);
+            let Some(token) = view.tokens.get(at).filter(|token| token.end == span.end && token.is_capitalised())
+            else {
+                continue;
+            };
+            let before = at.checked_sub(1).map_or("", |before| view.word(&view.tokens[before]));
+            let next = view.tokens.get(at + 1);
+            let listed = next.is_some_and(|next| view.gap(token, next) == ", " && next.is_capitalised());
+            let place = BEFORE_PLACES.contains(&before.to_lowercase().as_str());
+            if !listed && !place && surnames.contains(&plain(view.word(token))) {
+                span.label = Label::PERSON;
+            }
+        }
+    }
 }
 
 /// Capital words that stand in the local part of an e-mail address of the document: "Penhaligon" and `bpenhaligon27@`.

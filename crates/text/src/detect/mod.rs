@@ -23,6 +23,7 @@ mod label;
 mod literals;
 mod locale;
 mod meaning;
+mod member;
 pub(crate) mod names;
 pub(crate) mod nested;
 mod network;
@@ -36,6 +37,7 @@ mod username;
 mod view;
 pub(crate) mod whereabouts;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -51,6 +53,8 @@ use ident::Identifiers;
 pub use ident::{LOCALES, is_valid};
 pub use label::Label;
 use locale::{Addresses, Locales, Phones};
+use member::Announcement;
+pub(crate) use member::announces;
 use names::Names;
 pub(crate) use names::plain;
 use secret::Secrets;
@@ -79,6 +83,15 @@ impl Span {
     pub(crate) fn of_kind(self, kind: &'static str) -> Self {
         Self { kind: Some(kind), ..self }
     }
+}
+
+/// A text of a record, with the name of the member or column that holds it.
+#[derive(Clone, Copy)]
+pub struct Field<'a> {
+    /// The name; absent where it says nothing of the text, as that of a column of whole texts.
+    pub name: Option<&'a str>,
+    /// The text.
+    pub text: &'a str,
 }
 
 /// What to look for.
@@ -195,30 +208,70 @@ impl Detector {
 
     /// The same for the texts of one document: a full name found in one text makes its parts count in all of them.
     pub fn detect_document(&self, texts: &[&str]) -> Vec<Vec<Span>> {
-        let views: Vec<View<'_>> = texts.iter().map(|text| View::new(text, &self.context)).collect();
+        let fields: Vec<Field<'_>> = texts.iter().map(|text| Field { name: None, text }).collect();
+        self.detect_fields(&fields)
+    }
+
+    /// The same for fields, whose names announce what their texts are: nine digits under `ssn` are found as `SSN: …` is.
+    pub fn detect_fields(&self, fields: &[Field<'_>]) -> Vec<Vec<Span>> {
+        let said: Vec<Said<'_>> = fields.iter().map(Said::of).collect();
+        let views: Vec<View<'_>> = said.iter().map(|said| View::new(&said.text, &self.context)).collect();
         self.search(&views)
-            .zip(texts)
-            .map(|((mut spans, names), text)| {
+            .zip(fields)
+            .zip(&said)
+            .map(|((found, field), said)| {
+                let text = field.text;
+                let [mut spans, names] = found.map(|spans| said.of_value(spans));
                 let counts = |span: &Span| {
                     span.score >= self.threshold(span.label) && self.wanted(span.label) && !self.is_kept(text, span)
                 };
                 spans.retain(counts);
                 let names = resolve::outside(names, &spans);
                 spans.extend(names.into_iter().filter(counts));
-                resolve::without_overlaps(text, spans)
+                let declared = said.announced.and_then(|said| said.declared(text, &spans, &self.identifiers));
+                spans.extend(declared.filter(counts));
+                let mut spans = resolve::without_overlaps(text, spans);
+                whole_codes(text, &mut spans);
+                spans
             })
             .collect()
     }
 
+    /// What is personal in the name of a member itself, such as an e-mail address. Names with a dot look like hosts, so
+    /// addresses of the web do not count; of persons, places and organisations only a name of several words in capitals
+    /// does, since one word is what members are called by.
+    pub fn detect_member_name(&self, name: &str) -> Vec<Span> {
+        let mut spans = self.detect(name);
+        spans.retain(|span| match span.label {
+            Label::URL => false,
+            Label::PERSON | Label::LOCATION | Label::ORGANIZATION if span.kind.is_none() => {
+                let words = name[span.start..span.end].split(|c: char| !c.is_alphanumeric() && c != '\'');
+                words.filter(|word| word.starts_with(char::is_uppercase)).count() > 1
+            }
+            _ => true,
+        });
+        spans
+    }
+
     /// Everything that any detector proposes, whatever its score; spans of different labels may overlap.
     pub fn candidates(&self, text: &str) -> Vec<Span> {
-        let views = [View::new(text, &self.context)];
-        let found = self.search(&views);
-        resolve::best_of_each_label(found.flat_map(|(spans, names)| [spans, names].concat()).collect())
+        self.candidates_of(&Field { name: None, text })
+    }
+
+    /// The same for a field.
+    pub fn candidates_of(&self, field: &Field<'_>) -> Vec<Span> {
+        let said = Said::of(field);
+        let views = [View::new(&said.text, &self.context)];
+        let mut spans = Vec::new();
+        for found in self.search(&views) {
+            spans.extend(found.into_iter().flat_map(|spans| said.of_value(spans)));
+        }
+        spans.extend(said.announced.and_then(|said| said.declared(field.text, &spans, &self.identifiers)));
+        resolve::best_of_each_label(spans)
     }
 
     /// What rules propose in the texts of one document and in what is encoded inside them, and the names in each.
-    fn search<'a>(&'a self, views: &'a [View<'_>]) -> impl Iterator<Item = (Vec<Span>, Vec<Span>)> + 'a {
+    fn search<'a>(&'a self, views: &'a [View<'_>]) -> impl Iterator<Item = [Vec<Span>; 2]> + 'a {
         let inside = |view: &View<'_>| {
             let mut spans = self.rules(view);
             let names = self.names(std::slice::from_ref(view)).into_iter().flatten().collect();
@@ -229,7 +282,7 @@ impl Detector {
         views.iter().zip(self.names(views)).map(move |(view, names)| {
             let mut spans = self.rules(view);
             nested::find(view, &self.context, &inside, &mut spans);
-            (spans, names)
+            [spans, names]
         })
     }
 
@@ -265,6 +318,48 @@ impl Detector {
 
     fn wanted(&self, label: Label) -> bool {
         self.options.labels.as_ref().is_none_or(|labels| labels.iter().any(|name| name == label.0))
+    }
+}
+
+/// Moves the borders of sorted spans that cut a code for a character to its ends.
+fn whole_codes(text: &str, spans: &mut [Span]) {
+    let mut from = 0;
+    for at in 0..spans.len() {
+        let to = spans.get(at + 1).map_or(text.len(), |next| next.start);
+        let span = &mut spans[at];
+        let whole = normal::around_codes(text, span.start..span.end, from..to);
+        (span.start, span.end) = (whole.start, whole.end);
+        from = span.end;
+    }
+}
+
+/// A field as it is searched: behind the words that its name stands for, where it announces something.
+struct Said<'a> {
+    text: Cow<'a, str>,
+    announced: Option<Announcement>,
+}
+
+impl<'a> Said<'a> {
+    fn of(field: &Field<'a>) -> Self {
+        match field.name.and_then(|name| Announcement::of(name, field.text)) {
+            Some(announced) => {
+                let text = Cow::Owned(format!("{}: {}", announced.words(), field.text));
+                Self { text, announced: Some(announced) }
+            }
+            None => Self { text: Cow::Borrowed(field.text), announced: None },
+        }
+    }
+
+    /// The spans as they lie in the value alone.
+    fn of_value(&self, mut spans: Vec<Span>) -> Vec<Span> {
+        let Some(announced) = self.announced else { return spans };
+        let before = announced.words().len() + ": ".len();
+        spans.retain_mut(|span| {
+            let inside = span.end > before;
+            (span.start, span.end) = (span.start.max(before) - before, span.end.max(before) - before);
+            inside
+        });
+        spans
     }
 }
 

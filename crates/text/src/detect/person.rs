@@ -5,7 +5,7 @@
 //! A word that is also an ordinary one ("Will", "May", "Grace") is never a name by itself.
 
 use super::cue::Cue;
-use super::document::{listed_together, parts_of_addresses, parts_of_full_names, single_parts};
+use super::document::{listed_together, parts_of_addresses, parts_of_full_names, single_parts, surnames};
 use super::names::{Known, Names, SUFFIXES, Word, plain};
 use super::view::{Form, Token, View};
 use super::{Label, Span};
@@ -24,8 +24,18 @@ pub(crate) fn find(views: &[View<'_>], names: &Names) -> Vec<Vec<Span>> {
     found
 }
 
+/// Where the name begins that follows a French `M.` between `start` and `end`; `None` where there is none.
+pub(crate) fn behind_monsieur(view: &View<'_>, names: &Names, start: usize, end: usize) -> Option<usize> {
+    let finder = Finder::new(view, names);
+    let first = view.tokens.partition_point(|token| token.start < start);
+    let own = view.tokens[first..].iter().take_while(|token| token.end <= end).count();
+    let title = (first..first + own).rev().find(|index| finder.is_monsieur(*index))?;
+    finder.token(title + 1).map(|name| name.start)
+}
+
 /// Adds what the names that were `found` say of other words of the document.
 pub(crate) fn complete(views: &[View<'_>], names: &Names, found: &mut [Vec<Span>]) {
+    surnames(views, found);
     let mut parts = parts_of_full_names(views, found, names);
     parts_of_addresses(views, names, &mut parts);
     if !parts.is_empty() {
@@ -318,9 +328,10 @@ impl<'a, 'v> Finder<'a, 'v> {
     }
 
     fn is_honorific(&self, index: usize) -> bool {
-        self.known(index).is(Word::Honorific)
-            && matches!(self.gap_before(index + 1), " " | ". " | ".")
-            && self.token(index + 1).is_some_and(|t| t.is_capitalised())
+        self.is_monsieur(index)
+            || self.known(index).is(Word::Honorific)
+                && matches!(self.gap_before(index + 1), " " | ". " | ".")
+                && self.token(index + 1).is_some_and(|t| t.is_capitalised())
     }
 
     /// A particle that is hardly part of anything but a name.

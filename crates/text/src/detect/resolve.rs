@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use super::{Label, Span};
+use super::{Label, Span, normal};
 
 /// The preferred spans of `text`, sorted, none overlapping another.
 pub(crate) fn without_overlaps(text: &str, mut spans: Vec<Span>) -> Vec<Span> {
@@ -120,7 +120,8 @@ fn rest(text: &str, loser: &Span, taken: &Taken) -> Vec<Span> {
             tidy.contains(['.', '/', '=', '?'])
         };
         if from < winner.start && says {
-            parts.push(Span { start, end: start + tidy.len(), ..*loser });
+            let whole = normal::around_codes(text, start..start + tidy.len(), from..winner.start);
+            parts.push(Span { start: whole.start, end: whole.end, ..*loser });
         }
         from = winner.end;
     }

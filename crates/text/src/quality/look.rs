@@ -12,9 +12,9 @@ use super::near::Fingerprint;
 use super::overlap::Passages;
 use super::words::{folded, words};
 use super::{QualityOptions, RecordAt, RecordKey, WordList, language};
-use crate::detect::{Detector, Label};
+use crate::detect::{Detector, Field, Label};
 use crate::error::Result;
-use crate::records::{Body, Record, Role};
+use crate::records::{Body, Record, Role, Searched};
 
 /// Looks at records, one at a time; can be shared between threads once the evaluation records were learnt.
 pub struct Analyst {
@@ -158,15 +158,16 @@ pub(super) struct Personal {
 
 impl Personal {
     fn of(record: &Record, detector: &Detector) -> Self {
-        let texts: Vec<&str> = record.fields().map(|(_, text)| text).collect();
+        let searched = record.searched();
+        let fields: Vec<Field<'_>> = searched.iter().map(Searched::field).collect();
         let mut by_label: BTreeMap<Label, usize> = BTreeMap::new();
-        for span in detector.detect_document(&texts).into_iter().flatten() {
+        for span in detector.detect_fields(&fields).into_iter().flatten() {
             *by_label.entry(span.label).or_default() += 1;
         }
         Self {
             spans: by_label.values().sum(),
             credentials: by_label.get(&Label::CREDENTIAL).copied().unwrap_or_default(),
-            chars: texts.iter().map(|text| text.chars().count() as u64).sum(),
+            chars: fields.iter().map(|field| field.text.chars().count() as u64).sum(),
             by_label,
         }
     }

@@ -5,7 +5,8 @@
 use serde_json::{Map, Value};
 
 use super::finding::Problem;
-use super::{Columns, Role, Shape, content_text, scalar};
+use super::{Columns, Role, Shape, content_text, scalar, searched};
+use crate::detect::announces;
 use crate::error::{Error, Result};
 
 /// Who a record is and whom it is about.
@@ -69,15 +70,19 @@ fn keys_as_they_are(raw: &Map<String, Value>, columns: &Columns) -> Keys {
 /// Whether a number of seven or more digits stands outside the keys.
 pub(super) fn has_long_number_outside_keys(raw: &Map<String, Value>, columns: &Columns) -> bool {
     let keys = |name: &str| name == columns.id_name() || columns.subject_names().any(|n| n == name);
-    raw.iter().any(|(name, value)| !keys(name) && has_long_number(value))
+    raw.iter().any(|(name, value)| !keys(name) && has_long_number(name, value))
 }
 
-fn has_long_number(value: &Value) -> bool {
+/// Whether a number of seven or more digits is not searched, in a value under `name`.
+fn has_long_number(name: &str, value: &Value) -> bool {
     match value {
         // also with a point: a column of telephone numbers with gaps is one of floats to some writers
-        Value::Number(number) => number.as_f64().is_some_and(|value| value.abs() >= 1e6),
-        Value::Array(items) => items.iter().any(has_long_number),
-        Value::Object(members) => members.values().any(has_long_number),
+        Value::Number(number) => {
+            let long = number.as_f64().is_some_and(|value| value.abs() >= 1e6);
+            long && !(announces(name) && searched(value).is_some())
+        }
+        Value::Array(items) => items.iter().any(|item| has_long_number(name, item)),
+        Value::Object(members) => members.iter().any(|(name, value)| has_long_number(name, value)),
         _ => false,
     }
 }

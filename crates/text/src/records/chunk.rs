@@ -1,8 +1,9 @@
 //! Looking into what was cut: from bytes and rows to checked records, and what only their order can tell.
 //!
-//! Invariant: with `strict`, the first fault is the error; without it, a fault that has a [`Problem`] becomes a finding
-//! with its line, and every other record is read.
+//! Invariant: the first fault is the error, unless the reading mends: then a fault that has a [`Problem`] becomes a finding
+//! with its line, and every other record is read. Piece by piece, such a fault stands in the place of its record.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -20,32 +21,48 @@ use crate::error::{Error, Result};
 /// How records are read.
 pub struct Reading {
     columns: Arc<Columns>,
-    strict: bool,
+    demand: Demand,
+}
+
+/// What is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// What cannot be trained on.
+    Trainable,
+    /// What cannot be read whole.
+    Whole,
+    /// Nothing.
+    Readable,
 }
 
 impl Reading {
     /// Refuses the first record that cannot be trained on.
     #[must_use]
     pub fn strict(columns: &Columns) -> Self {
-        Self { columns: Arc::new(columns.clone()), strict: true }
+        Self { columns: Arc::new(columns.clone()), demand: Demand::Trainable }
+    }
+
+    /// Refuses the first record that cannot be read whole; which fields it has does not matter.
+    #[must_use]
+    pub fn whole(columns: &Columns) -> Self {
+        Self { columns: Arc::new(columns.clone()), demand: Demand::Whole }
     }
 
     /// Reads whatever can be read, and tells what could not.
     #[must_use]
     pub fn mending(columns: &Columns) -> Self {
-        Self { columns: Arc::new(columns.clone()), strict: false }
+        Self { columns: Arc::new(columns.clone()), demand: Demand::Readable }
     }
 
-    /// Whether the first fault is an error.
-    #[must_use]
-    pub fn is_strict(&self) -> bool {
-        self.strict
+    fn mends(&self) -> bool {
+        self.demand == Demand::Readable
     }
 }
 
 /// Some hundred records, cut and not yet looked into.
 pub struct Chunk {
     pub(super) file: Option<Arc<str>>,
+    /// Length of a byte order mark before the chunk.
     pub(super) mark_bytes: usize,
     pub(super) content: Content,
     pub(super) findings: Vec<Finding>,
@@ -58,6 +75,49 @@ pub(super) enum Content {
     #[cfg(feature = "columnar")]
     Columns(super::columnar::Rows),
     Fault(Error),
+}
+
+/// What stands at one place of the input.
+pub(super) struct Cut<'a> {
+    /// Its line, for messages.
+    pub(super) line: usize,
+    /// Its place, see [`Piece`].
+    pub(super) place: usize,
+    pub(super) item: Item,
+    /// What was read there, if it is at hand.
+    pub(super) content: Option<Cow<'a, [u8]>>,
+    /// Whether that is JSON, or stands where JSON should.
+    pub(super) is_json: bool,
+}
+
+impl Cut<'_> {
+    /// Nothing but a fault.
+    pub(super) fn fault(line: usize, fault: Error) -> Self {
+        Self { line, place: line, item: (Err(fault), Vec::new()), content: None, is_json: false }
+    }
+}
+
+/// A record, or what stands where there should be one. Holds text: no `Debug`.
+pub struct Piece<'a> {
+    /// Where it stands: its line, from 1; in JSON, where many may stand in one line, the number of its value, and in Parquet and
+    /// Arrow that of its row; 0 where the whole file is meant.
+    pub place: usize,
+    /// The record, or why it cannot be trained on. Its shape is its own, whatever others have.
+    pub record: Result<Record>,
+    /// What was read there: the bytes of a line, value or row without the break behind them (of UTF-16, in UTF-8), and of a row
+    /// of Parquet or Arrow that is no record, its JSON. Nothing where it is not held: longer than the limit, damaged, a row of
+    /// a table without [`super::Source::keeping_rows`], a sound row of Parquet or Arrow.
+    pub content: Option<Cow<'a, [u8]>>,
+    /// Whether that is JSON, or stands where JSON should.
+    pub is_json: bool,
+}
+
+/// What there is to say of a chunk whose pieces were given.
+pub struct Given {
+    /// What is odd about the records.
+    pub findings: Vec<Finding>,
+    /// Bytes of the stored input read when the chunk was cut, over all files.
+    pub read_bytes: u64,
 }
 
 /// The records of a chunk.
@@ -77,21 +137,81 @@ pub struct Batch {
 impl Chunk {
     /// Looks into the chunk.
     ///
-    /// With a strict reading, `first` is the shape that the records must have; the first record sets it.
+    /// `first` is the shape of the first record, which sets it: with a strict reading, the one that all must have.
     ///
     /// # Errors
-    /// With a strict reading the first refusal, see [`Error`]; else only what stops reading itself.
+    /// The first refusal, see [`Error`]; with a mending reading only what stops reading itself.
     pub fn read(self, reading: &Reading, first: &mut Option<Shape>) -> Result<Batch> {
         let Self { file, mark_bytes, content, findings, read_bytes } = self;
-        let named = |error| match (error, &file) {
-            (error @ (Error::Open { .. } | Error::MissingFile { .. }), _) | (error, None) => error,
-            (error, Some(file)) => Error::InFile { file: file.to_string(), source: Box::new(error) },
-        };
         let (records, left_out) = (Vec::new(), None);
         let mut reader = BatchReader { reading, first, records, findings, left_out, file: file.clone() };
-        reader.all(content, mark_bytes).map_err(named)?;
+        reader.mark(mark_bytes);
+        let read = content.items(mark_bytes, reading.mends(), |cut| reader.one(cut.line, cut.item));
         let BatchReader { records, findings, left_out, .. } = reader;
-        Ok(Batch { records, findings, left_out: left_out.map(named), file, read_bytes })
+        read.map_err(|error| in_file(error, file.as_ref()))?;
+        let left_out = left_out.map(|error| in_file(error, file.as_ref()));
+        Ok(Batch { records, findings, left_out, file, read_bytes })
+    }
+
+    /// Looks into the chunk and gives `each` its pieces in their order, every record checked as a strict reading does.
+    ///
+    /// # Errors
+    /// Only what stops reading itself.
+    pub fn pieces(self, reading: &Reading, mut each: impl FnMut(Piece<'_>)) -> Result<Given> {
+        let Self { file, mark_bytes, content, findings, read_bytes } = self;
+        let (records, left_out) = (Vec::new(), None);
+        let mut reader = BatchReader { reading, first: &mut None, records, findings, left_out, file: file.clone() };
+        reader.mark(mark_bytes);
+        let given = content.items(mark_bytes, false, |cut| {
+            if let Some(piece) = reader.piece(cut)? {
+                each(piece);
+            }
+            Ok(())
+        });
+        let findings = reader.findings;
+        given.map_err(|error| in_file(error, file.as_ref()))?;
+        Ok(Given { findings, read_bytes })
+    }
+}
+
+/// An error with the file of the folder in which it arose, unless it says it itself.
+fn in_file(error: Error, file: Option<&Arc<str>>) -> Error {
+    match (error, file) {
+        (error @ (Error::Open { .. } | Error::MissingFile { .. }), _) | (error, None) => error,
+        (error, Some(file)) => Error::InFile { file: file.to_string(), source: Box::new(error) },
+    }
+}
+
+impl Content {
+    /// Gives every item to `each`, in its order.
+    fn items(self, mark_bytes: usize, mend: bool, mut each: impl FnMut(Cut<'_>) -> Result<()>) -> Result<()> {
+        match self {
+            Self::Json(Frames { bytes, records, before }) => {
+                let mut count = before;
+                for (line, frame) in records {
+                    let mut place = line;
+                    if let Some(count) = &mut count {
+                        // A fault between two values stands where the next one does.
+                        place = *count + 1;
+                        *count += usize::from(matches!(frame, Ok(_) | Err(Error::RecordTooLong { .. })));
+                    }
+                    match frame {
+                        Ok(range) => {
+                            let content = &bytes[range];
+                            let skipped = if line == 1 { mark_bytes } else { 0 };
+                            let item = json_item(content, line, skipped, mend);
+                            each(Cut { line, place, item, content: Some(content.into()), is_json: true })?;
+                        }
+                        Err(fault) => each(Cut { place, ..Cut::fault(line, fault) })?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Table(rows) => rows.read(mend, each),
+            #[cfg(feature = "columnar")]
+            Self::Columns(rows) => rows.read(mend, each),
+            Self::Fault(fault) => each(Cut::fault(0, fault)),
+        }
     }
 }
 
@@ -105,34 +225,9 @@ struct BatchReader<'a> {
 }
 
 impl BatchReader<'_> {
-    fn all(&mut self, content: Content, mark_bytes: usize) -> Result<()> {
-        let mend = !self.reading.strict;
-        match content {
-            Content::Json(frames) => {
-                let Frames { bytes, records } = frames;
-                for (line, frame) in records {
-                    let skipped = if line == 1 { mark_bytes } else { 0 };
-                    let item = match frame {
-                        Ok(range) => json_item(&bytes[range], line, skipped, mend),
-                        Err(fault) => (Err(fault), Vec::new()),
-                    };
-                    self.one(line, item)?;
-                    if skipped > 0 {
-                        self.note(line, Problem::ByteOrderMark);
-                    }
-                }
-                Ok(())
-            }
-            Content::Table(rows) => {
-                let begins = rows.begins();
-                if mark_bytes > 0 && begins {
-                    self.note(1, Problem::ByteOrderMark);
-                }
-                rows.read(mend, |line, item| self.one(line, item))
-            }
-            #[cfg(feature = "columnar")]
-            Content::Columns(rows) => rows.read(mend, |line, item| self.one(line, item)),
-            Content::Fault(fault) => self.one(0, (Err(fault), Vec::new())),
+    fn mark(&mut self, mark_bytes: usize) {
+        if mark_bytes > 0 {
+            self.note(1, Problem::ByteOrderMark);
         }
     }
 
@@ -143,7 +238,7 @@ impl BatchReader<'_> {
     fn one(&mut self, line: usize, (members, problems): Item) -> Result<()> {
         let raw = match members {
             Err(fault) => match fault.problem() {
-                Some(problem) if !self.reading.strict => {
+                Some(problem) if self.reading.mends() => {
                     self.note(line, problem);
                     if problem.leaves_out() {
                         self.left_out.get_or_insert(fault);
@@ -167,7 +262,8 @@ impl BatchReader<'_> {
         let columns = Arc::clone(&self.reading.columns);
         let mut problems = Vec::new();
         let mut shape = columns.shape_of(&raw);
-        if self.reading.strict {
+        let trainable = self.reading.demand == Demand::Trainable;
+        if trainable {
             let found = shape.ok_or(Error::UnknownShape { line })?;
             let first = *self.first.get_or_insert(found);
             if found != first {
@@ -178,7 +274,7 @@ impl BatchReader<'_> {
         }
         let mut checked = |shape| check(&raw, shape, &columns, line, &mut |problem| problems.push(problem));
         let keys = match checked(shape.unwrap_or(Shape::Fields)) {
-            Err(fault) if !self.reading.strict => {
+            Err(fault) if !trainable => {
                 shape = None;
                 let keys = checked(Shape::Fields)?;
                 problems.extend(fault.problem());
@@ -186,6 +282,21 @@ impl BatchReader<'_> {
             }
             keys => keys?,
         };
+        let shape = shape.unwrap_or(Shape::Fields);
+        self.first.get_or_insert(shape);
+        Ok(self.checked(line, raw, shape, keys, problems))
+    }
+
+    /// A record that was checked, with its identifier; notes what is odd about it.
+    fn checked(
+        &mut self,
+        line: usize,
+        raw: Map<String, Value>,
+        shape: Shape,
+        keys: Keys,
+        mut problems: Vec<Problem>,
+    ) -> Record {
+        let columns = Arc::clone(&self.reading.columns);
         if has_long_number_outside_keys(&raw, &columns) {
             problems.push(Problem::LongNumber);
         }
@@ -200,7 +311,41 @@ impl BatchReader<'_> {
             Some(file) => format!("{file}:line-{line}"),
             None => format!("line-{line}"),
         });
-        Ok(Record { line, id, subject, shape: shape.unwrap_or(Shape::Fields), columns, raw })
+        Record { line, id, subject, shape, columns, raw }
+    }
+
+    /// The record, or the fault in its place; nothing for a blank line.
+    fn piece<'c>(&mut self, cut: Cut<'c>) -> Result<Option<Piece<'c>>> {
+        let Cut { line, place, item: (members, mut problems), content, is_json } = cut;
+        let raw = match members {
+            Ok(Some(raw)) => raw,
+            Ok(None) => {
+                problems.into_iter().for_each(|problem| self.note(line, problem));
+                return Ok(None);
+            }
+            Err(fault) if fault.problem().is_some() => {
+                return Ok(Some(Piece { place, record: Err(fault), content, is_json }));
+            }
+            Err(fault) => return Err(fault),
+        };
+        let columns = &*self.reading.columns;
+        let shape = columns.shape_of(&raw).ok_or(Error::UnknownShape { line });
+        let keys = shape.and_then(|shape| {
+            let keys = check(&raw, shape, columns, line, &mut |problem| problems.push(problem));
+            keys.map(|keys| (shape, keys))
+        });
+        Ok(Some(match keys {
+            Ok((shape, keys)) => {
+                let record = self.checked(line, raw, shape, keys, problems);
+                Piece { place, record: Ok(record), content, is_json }
+            }
+            Err(fault) => {
+                // A map with string keys always serialises.
+                let as_json = || (serde_json::to_vec(&raw).unwrap_or_default().into(), true);
+                let (content, is_json) = content.map_or_else(as_json, |content| (content, is_json));
+                Piece { place, record: Err(fault), content: Some(content), is_json }
+            }
+        }))
     }
 }
 

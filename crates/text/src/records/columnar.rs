@@ -6,10 +6,10 @@
 //! Source: the specifications of Apache Parquet 2.11 and of Arrow's columnar format 1.5, read by their own crates.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -24,11 +24,12 @@ use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::ChunkReader;
 
 use super::cell::{Budget, value, weight};
+use super::chunk::Cut;
 use super::finding::Problem;
 use super::footer;
 use super::format::Format;
 use super::frame::{CHUNK_BYTES, read_error};
-use super::table::{Item, Members};
+use super::table::Members;
 use super::unpack::Reader;
 use crate::error::{Error, Result};
 
@@ -69,12 +70,12 @@ pub(super) struct Rows {
 }
 
 impl<'a> Columns<'a> {
-    /// Opens Parquet at `path`, or else what `reader` gives.
-    pub(super) fn open(format: Format, path: Option<&Path>, mut reader: Reader<'a>) -> Result<Self> {
+    /// Opens Parquet in a file, or else what `reader` gives.
+    pub(super) fn open(format: Format, file: Option<File>, mut reader: Reader<'a>) -> Result<Self> {
         let batches = guarded(1, || match format {
-            Format::Parquet => match path.map(std::fs::File::open) {
-                Some(Ok(file)) => parquet(file),
-                _ => parquet(whole(reader)?),
+            Format::Parquet => match file {
+                Some(file) => parquet(file),
+                None => parquet(whole(reader)?),
             },
             _ => {
                 if format == Format::ArrowFile {
@@ -159,17 +160,24 @@ impl Batches<'_> {
 }
 
 impl Rows {
-    /// Gives every row to `each` with its number, from 1, as the members it stands for.
-    pub(super) fn read(self, mend: bool, mut each: impl FnMut(usize, Item) -> Result<()>) -> Result<()> {
+    /// Gives every row to `each` with its number, from 1, as the members it stands for; one that is at fault has as its content
+    /// what mending would make of it.
+    pub(super) fn read(self, mend: bool, mut each: impl FnMut(Cut<'_>) -> Result<()>) -> Result<()> {
         let (batch, rows) = match self.rows {
             Ok(rows) => rows,
-            Err(fault) => return each(self.before + 1, (Err(fault), Vec::new())),
+            Err(fault) => return each(Cut::fault(self.before + 1, fault)),
         };
         for (nth, row) in rows.enumerate() {
             let line = self.before + nth + 1;
             let mut problems = Vec::new();
-            let members = guarded(line, || members(&batch, row, line, mend, &mut problems));
-            each(line, (members.map(Some), problems))?;
+            let found = guarded(line, || members(&batch, row, line, mend, &mut problems));
+            let kept = match &found {
+                Err(_) if !mend => guarded(line, || members(&batch, row, line, true, &mut Vec::new())).ok(),
+                _ => None,
+            };
+            // A map with string keys always serialises.
+            let content = kept.map(|kept| serde_json::to_vec(&kept).unwrap_or_default().into());
+            each(Cut { line, place: line, item: (found.map(Some), problems), content, is_json: true })?;
         }
         Ok(())
     }
@@ -305,7 +313,7 @@ impl Ends for Bytes {
     }
 }
 
-impl Ends for std::fs::File {
+impl Ends for File {
     fn ends_with_magic(&self) -> bool {
         let length = self.metadata().map_or(0, |metadata| metadata.len());
         let from = length.saturating_sub(4);

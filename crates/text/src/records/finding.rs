@@ -21,8 +21,8 @@ pub struct Finding {
 
 /// Kinds of findings.
 ///
-/// Those after [`Problem::NotJson`], itself included, say that something was left out; with the others, the record was
-/// read.
+/// Those after [`Problem::NotJson`], itself included, say that something was left out; with the others, all of the record
+/// was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -41,7 +41,8 @@ pub enum Problem {
     ToolCallsOnly,
     /// The text of a plain-text record is empty.
     EmptyText,
-    /// A number of seven or more digits stands outside the texts; numbers are not scanned for personal data.
+    /// A number of seven or more digits stands outside the texts, under no name that announces personal data: such numbers
+    /// are not scanned.
     LongNumber,
     /// A byte order mark, skipped.
     ByteOrderMark,
@@ -73,6 +74,8 @@ pub enum Problem {
     OtherFile,
     /// Not JSON.
     NotJson,
+    /// A name stands twice in one JSON object; the last value was read, those before it were not.
+    RepeatedName,
     /// JSON, but not an object.
     NotObject,
     /// Objects and lists inside each other beyond the limit.
@@ -121,6 +124,7 @@ impl Problem {
             Self::OtherType => "other-type",
             Self::OtherFile => "other-file",
             Self::NotJson => "not-json",
+            Self::RepeatedName => "repeated-name",
             Self::NotObject => "not-object",
             Self::TooDeep => "too-deep",
             Self::TooLong => "too-long",

@@ -21,6 +21,8 @@ pub(super) const CHUNK_RECORDS: usize = 512;
 pub(super) struct Frames {
     pub(super) bytes: Vec<u8>,
     pub(super) records: Vec<(usize, Result<Range<usize>>)>,
+    /// How many values come before these, where values are counted and not lines.
+    pub(super) before: Option<usize>,
 }
 
 impl Frames {
@@ -132,6 +134,8 @@ pub(super) struct Values {
     between: Between,
     /// A fault between two values is told once.
     faulted: bool,
+    /// Values cut.
+    count: usize,
     ended: bool,
 }
 
@@ -161,7 +165,7 @@ struct Open {
 impl Values {
     /// The next values; nothing at the end.
     pub(super) fn cut(&mut self, reader: &mut dyn BufRead) -> Option<Frames> {
-        let mut frames = Frames::default();
+        let mut frames = Frames { before: Some(self.count), ..Frames::default() };
         let mut open: Option<Open> = None;
         let mut failed = None;
         while !self.ended && (open.is_some() || !frames.is_full()) {
@@ -182,6 +186,7 @@ impl Values {
                     }
                     if ends && let Some(value) = open.take() {
                         value.close(&mut frames);
+                        self.count += 1;
                         self.between = Between::Element;
                     }
                     taken

@@ -6,9 +6,12 @@
 //! Source: RFC 8259, section 8.2 for surrogates; Unicode, chapter 3 for U+FFFD substitution.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 
 use memchr::{memchr, memchr_iter, memmem};
-use serde_json::{Map, Value};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
 
 use super::finding::Problem;
 use crate::error::{Error, Result};
@@ -60,13 +63,14 @@ pub(super) fn object(mut content: &[u8], reading: &mut Reading<'_>) -> Result<Ma
         text = Cow::Owned(text.replace('\0', "\u{FFFD}"));
         nul = true;
     }
-    let value: Value = match serde_json::from_str(&text) {
+    let repeated = Cell::new(false);
+    let value: Value = match parse(&text, &repeated) {
         Ok(value) => value,
         Err(error) => {
             let fault = match lone_surrogates(&text) {
                 surrogates if !surrogates.is_empty() => {
                     let whole = without(&text, &surrogates);
-                    match serde_json::from_str(&whole) {
+                    match parse(&whole, &repeated) {
                         Ok(value) if reading.mend => {
                             (reading.note)(Problem::LoneSurrogate);
                             Ok(value)
@@ -92,6 +96,9 @@ pub(super) fn object(mut content: &[u8], reading: &mut Reading<'_>) -> Result<Ma
     if nul {
         (reading.note)(Problem::Nul);
     }
+    if repeated.get() {
+        (reading.note)(Problem::RepeatedName);
+    }
     let found = match value {
         Value::Object(map) => return Ok(map),
         Value::Array(_) => "an array",
@@ -101,6 +108,78 @@ pub(super) fn object(mut content: &[u8], reading: &mut Reading<'_>) -> Result<Ma
         Value::Null => "null",
     };
     Err(Error::NotObject { line, found })
+}
+
+/// A text as one value; sees whether a name stands twice in an object.
+fn parse(text: &str, repeated: &Cell<bool>) -> serde_json::Result<Value> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let value = Values { repeated }.deserialize(&mut parser)?;
+    parser.end()?;
+    Ok(value)
+}
+
+/// Builds values as `serde_json` does, of equal names the last.
+#[derive(Clone, Copy)]
+struct Values<'a> {
+    repeated: &'a Cell<bool>,
+}
+
+impl<'de> DeserializeSeed<'de> for Values<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Values<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.insert(name, members.next_value_seed(self)?).is_some() {
+                self.repeated.set(true);
+            }
+        }
+        Ok(Value::Object(object))
+    }
 }
 
 fn refusal(error: &serde_json::Error, text: &str, reading: &Reading<'_>) -> Error {
@@ -264,6 +343,35 @@ mod tests {
         }
         let open = "{\"a\":".repeat(100_000);
         assert!(matches!(read(open.as_bytes(), false).0, Err(Error::TooDeep { .. })));
+    }
+
+    #[test]
+    fn names_that_stand_twice_are_told_and_the_last_value_is_read() {
+        for (line, said, told) in [
+            (r#"{"text":"a","text":"b"}"#, r#"{"text":"b"}"#, true),
+            (r#"{"text":"a","m":[{"x":1,"\u0078":null}]}"#, r#"{"text":"a","m":[{"x":null}]}"#, true),
+            (r#"{"text":"a","m":{"text":1.5},"n":[{"x":-1},{"x":18446744073709551615}]}"#, "", false),
+        ] {
+            for mend in [true, false] {
+                let (members, problems) = read(line.as_bytes(), mend);
+                let members = Value::Object(members.unwrap()).to_string();
+                assert_eq!(members, if said.is_empty() { line } else { said });
+                assert_eq!(problems, if told { vec![Problem::RepeatedName] } else { vec![] }, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_are_those_of_serde_json() {
+        for text in [
+            "[1,-2,0.5,1e300,123456789012345678901234567890,-0,true,null,\"a\\n\",{},[]]",
+            "1 2",
+            "{\"a\":1,}",
+            "\"\\ud800\"",
+        ] {
+            let (ours, theirs) = (parse(text, &Cell::new(false)), serde_json::from_str::<Value>(text));
+            assert_eq!(ours.map_err(|error| error.to_string()), theirs.map_err(|error| error.to_string()), "{text}");
+        }
     }
 
     #[test]

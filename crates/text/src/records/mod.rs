@@ -23,19 +23,22 @@ mod source;
 mod table;
 mod unpack;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-pub use chunk::{Batch, Chunk, Reading, Sequence};
+use crate::detect::{Field, announces};
+
+pub use chunk::{Batch, Chunk, Given, Piece, Reading, Sequence};
 #[cfg(feature = "columnar")]
 pub use columnar::expects_panics;
 pub use finding::{Finding, Kind, Problem, Tally};
 pub use json::{DEPTH_LIMIT, VALUES_LIMIT};
 pub use place::Place;
-pub use reader::{Dataset, read, read_from, read_source};
+pub use reader::{Dataset, read, read_as, read_from, read_source};
 pub use shape::{Columns, Role, Shape};
-pub use source::Source;
+pub use source::{FileInFolder, Source};
 
 /// Longest accepted line, and longest record of a format without lines.
 pub const LINE_LIMIT_BYTES: usize = 16 * 1024 * 1024;
@@ -109,24 +112,60 @@ impl Record {
     ///
     /// Left out are the identifier, the subject columns and the role names of turns.
     pub fn fields(&self) -> impl Iterator<Item = (Place<'_>, &str)> {
-        let mut found = Vec::new();
-        for (key, value) in &self.raw {
-            if !self.is_key_column(key, value) {
-                collect(value, &Place::column(key), self.role_key(key), &mut found);
-            }
-        }
-        found.into_iter()
+        self.leaves().into_iter().filter_map(|(place, value)| Some((place, value.as_str()?)))
     }
 
-    /// Replaces every string that [`Record::fields`] yields, in the same order, by what `f` makes of it.
+    /// What is searched for personal data, in the order of the line: the strings of [`Record::fields`], and numbers under
+    /// members whose name announces personal data, such as `phone`.
+    pub fn searched(&self) -> Vec<Searched<'_>> {
+        let leaves = self.leaves().into_iter();
+        leaves
+            .filter_map(|(place, value)| {
+                let text = searched(value)?;
+                let name = Some(place.name()).filter(|name| !self.holds_texts(name));
+                Some(Searched { place, name, text })
+            })
+            .collect()
+    }
+
+    /// Replaces what [`Record::searched`] yields, in the same order, by what `f` makes of it. A number stays one where as many
+    /// digits take its place.
     pub fn map_text(&mut self, mut f: impl FnMut(&str) -> String) {
         let mut raw = std::mem::take(&mut self.raw);
         for (key, value) in &mut raw {
             if !self.is_key_column(key, value) {
-                rewrite(value, self.role_key(key), &mut f);
+                rewrite(value, self.role_key(key), has_numbers(key, value), &mut f);
             }
         }
         self.raw = raw;
+    }
+
+    fn leaves(&self) -> Vec<(Place<'_>, &Value)> {
+        let mut found = Vec::new();
+        for (key, value) in &self.raw {
+            if !self.is_key_column(key, value) {
+                collect(value, &Place::column(key), self.role_key(key), has_numbers(key, value), &mut found);
+            }
+        }
+        found
+    }
+
+    /// Whether the texts that are trained on lie under this name: it says nothing of what is in them.
+    fn holds_texts(&self, name: &str) -> bool {
+        let columns = &*self.columns;
+        [
+            columns.text_name(),
+            columns.content_name(),
+            columns.value_name(),
+            columns.prompt_name(),
+            columns.completion_name(),
+            columns.instruction_name(),
+            columns.input_name(),
+            columns.output_name(),
+            columns.system_name(),
+            columns.history_name(),
+        ]
+        .contains(&name)
     }
 
     /// Calls `f` with the name of every member of every object in the record: names are kept as they are.
@@ -249,26 +288,86 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// `role_key` applies to the objects directly inside `value`, a list of turns.
-fn collect<'a>(value: &'a Value, place: &Place<'a>, role_key: Option<&str>, found: &mut Vec<(Place<'a>, &'a str)>) {
+/// A value of a record that is searched. Holds text of a record.
+pub struct Searched<'a> {
+    /// Where it stands.
+    pub place: Place<'a>,
+    /// The name of the member that holds it; absent where whole texts lie under that name.
+    pub name: Option<&'a str>,
+    /// The string, or the digits of the number.
+    pub text: Cow<'a, str>,
+}
+
+impl Searched<'_> {
+    /// As a detector reads it.
+    pub fn field(&self) -> Field<'_> {
+        Field { name: self.name, text: &self.text }
+    }
+}
+
+/// Whether the numbers that lie right under a member, or in its list, are searched.
+fn has_numbers(name: &str, value: &Value) -> bool {
+    matches!(value, Value::Number(_) | Value::Array(_)) && announces(name)
+}
+
+/// The text of a string, or the digits of a number of at least 0 that is whole.
+fn searched(value: &Value) -> Option<Cow<'_, str>> {
+    // More digits than any number has that somebody is given.
+    const MOST: f64 = 1e25;
     match value {
-        Value::String(text) => found.push((place.clone(), text)),
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) if number.is_u64() => Some(Cow::Owned(number.to_string())),
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..MOST).contains(value));
+            whole.map(|value| Cow::Owned(format!("{value:.0}")))
+        }
+        _ => None,
+    }
+}
+
+/// What takes the place of a number with these digits: a number where as many digits do, else a string.
+fn number_or_text(number: &Number, digits: &str, new: String) -> Value {
+    /// Digits that a floating-point number holds exactly.
+    const EXACT: usize = 15;
+    if new == digits {
+        return Value::Number(number.clone());
+    }
+    let like = new.len() == digits.len() && new.bytes().all(|byte| byte.is_ascii_digit());
+    let alike = match like && (new.len() == 1 || !new.starts_with('0')) {
+        true if number.is_f64() && new.len() <= EXACT => new.parse().ok().and_then(Number::from_f64),
+        true if !number.is_f64() => new.parse::<u64>().ok().map(Number::from),
+        _ => None,
+    };
+    alike.map_or(Value::String(new), Value::Number)
+}
+
+/// `role_key` applies to the objects directly inside `value`, a list of turns; `numbers` to the numbers there.
+fn collect<'a>(
+    value: &'a Value,
+    place: &Place<'a>,
+    role_key: Option<&str>,
+    numbers: bool,
+    found: &mut Vec<(Place<'a>, &'a Value)>,
+) {
+    match value {
+        Value::String(_) => found.push((place.clone(), value)),
+        Value::Number(_) if numbers => found.push((place.clone(), value)),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let place = place.item(index);
                 match (item, role_key) {
                     (Value::Object(turn), Some(role)) => {
                         for (key, value) in turn.iter().filter(|(key, _)| *key != role) {
-                            collect(value, &place.member(key), None, found);
+                            collect(value, &place.member(key), None, has_numbers(key, value), found);
                         }
                     }
-                    _ => collect(item, &place, None, found),
+                    _ => collect(item, &place, None, numbers, found),
                 }
             }
         }
         Value::Object(members) => {
             for (key, value) in members {
-                collect(value, &place.member(key), None, found);
+                collect(value, &place.member(key), None, has_numbers(key, value), found);
             }
         }
         _ => {}
@@ -276,22 +375,34 @@ fn collect<'a>(value: &'a Value, place: &Place<'a>, role_key: Option<&str>, foun
 }
 
 /// The same walk as [`collect`], over mutable values.
-fn rewrite(value: &mut Value, role_key: Option<&str>, f: &mut impl FnMut(&str) -> String) {
+fn rewrite(value: &mut Value, role_key: Option<&str>, numbers: bool, f: &mut impl FnMut(&str) -> String) {
     match value {
         Value::String(text) => *text = f(text),
+        Value::Number(number) if numbers => {
+            if let Some(digits) = searched(&Value::Number(number.clone())) {
+                let new = f(&digits);
+                *value = number_or_text(number, &digits, new);
+            }
+        }
         Value::Array(items) => {
             for item in items {
                 match (item, role_key) {
                     (Value::Object(turn), Some(role)) => {
-                        for (_, value) in turn.iter_mut().filter(|(key, _)| *key != role) {
-                            rewrite(value, None, f);
+                        for (key, value) in turn.iter_mut().filter(|(key, _)| *key != role) {
+                            let numbers = has_numbers(key, value);
+                            rewrite(value, None, numbers, f);
                         }
                     }
-                    (item, _) => rewrite(item, None, f),
+                    (item, _) => rewrite(item, None, numbers, f),
                 }
             }
         }
-        Value::Object(members) => members.values_mut().for_each(|value| rewrite(value, None, f)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                let numbers = has_numbers(key, value);
+                rewrite(value, None, numbers, f);
+            }
+        }
         _ => {}
     }
 }

@@ -33,6 +33,15 @@ impl<'a> Place<'a> {
         Self(Rc::new(Step { parent: Some(self.clone()), token: Token::Item(index) }))
     }
 
+    /// The name of the innermost member in which the place lies: of the items of a list, that of the list.
+    pub(super) fn name(&self) -> &'a str {
+        match (&self.0.token, &self.0.parent) {
+            (Token::Member(name), _) => name,
+            (Token::Item(_), Some(parent)) => parent.name(),
+            (Token::Item(_), None) => "", // a record is an object: its own members have names
+        }
+    }
+
     /// The column, a member of the record itself, in which the place lies, and whether the place is the whole of it.
     #[must_use]
     pub fn top(&self) -> (&'a str, bool) {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub struct Dataset {
     /// In their order.
     pub records: Vec<Record>,
-    /// The shape that all records share.
+    /// The shape that all records share; that of the first, where shapes may differ.
     pub shape: Shape,
     /// What is odd, but can be trained on.
     pub findings: Vec<Finding>,
@@ -41,13 +41,20 @@ pub fn read_from(reader: impl Read + Send, columns: &Columns) -> Result<Dataset>
 ///
 /// # Errors
 /// The first refusal, see [`Error`].
-pub fn read_source(mut source: Source<'_>, columns: &Columns) -> Result<Dataset> {
-    let reading = Reading::strict(columns);
+pub fn read_source(source: Source<'_>, columns: &Columns) -> Result<Dataset> {
+    read_as(source, &Reading::strict(columns))
+}
+
+/// Reads a source to its end, as `reading` says. The shape of the data set is that of its first record.
+///
+/// # Errors
+/// The first refusal, see [`Error`].
+pub fn read_as(mut source: Source<'_>, reading: &Reading) -> Result<Dataset> {
     let mut sequence = Sequence::default();
     let mut shape = None;
     let (mut records, mut findings) = (Vec::new(), Vec::new());
     while let Some(chunk) = source.next_chunk() {
-        let mut batch = chunk.read(&reading, &mut shape)?;
+        let mut batch = chunk.read(reading, &mut shape)?;
         for record in &batch.records {
             let tell = |finding| batch.findings.push(finding);
             sequence.next(batch.file.as_ref(), record.line, &record.id, record.shape(), tell);

@@ -15,7 +15,7 @@ use super::finding::{Finding, Problem};
 use super::format::{Format, Wrapping, foreign, format, is_record_file, wrapping};
 use super::frame::{Lines, Values, read_error};
 use super::table::Table;
-use super::unpack::{Listener, Reader, Watched, peek, unpack};
+use super::unpack::{Listener, Reader, Utf16, Watched, peek, unpack};
 use crate::error::{Error, Result};
 
 /// Length of the byte order mark in UTF-8.
@@ -30,6 +30,18 @@ pub struct Source<'a> {
     read_bytes: Arc<AtomicU64>,
     total_bytes: u64,
     listener: Option<Listener<'a>>,
+    keep_rows: bool,
+}
+
+/// A file of records in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileInFolder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its name from the folder on, with `/` between the parts.
+    pub name: Arc<str>,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// One file or stream, not yet opened.
@@ -79,21 +91,36 @@ impl<'a> Source<'a> {
             let input = Input { file: None, name, origin: Origin::File(path.to_owned()) };
             return Ok(Self::new([input].into(), metadata.len()));
         }
-        let mut files = Vec::new();
-        walk(path, &mut files)?;
-        let mut source = Self::new(VecDeque::new(), 0);
-        for (path_of_file, bytes) in files {
-            let below = path_of_file.strip_prefix(path).unwrap_or(&path_of_file);
-            let shown: Arc<str> = below.to_string_lossy().replace('\\', "/").into();
-            if is_record_file(&shown) {
-                source.total_bytes += bytes;
-                let name = shown.to_string();
-                source.pending.push_back(Input { file: Some(shown), name, origin: Origin::File(path_of_file) });
+        let (files, findings) = Self::files_of(path)?;
+        let mut source = Self::new(VecDeque::new(), files.iter().map(|file| file.bytes).sum());
+        source.pending = files.iter().map(Input::of).collect();
+        source.findings = findings;
+        Ok(source)
+    }
+
+    /// One of the files that [`Source::files_of`] a folder gives, by itself; its records are named as in the folder.
+    pub fn of_file(file: &FileInFolder) -> Self {
+        Self::new([Input::of(file)].into(), file.bytes)
+    }
+
+    /// The files of a folder that are read, in their order, and findings on the others.
+    ///
+    /// # Errors
+    /// [`Error::MissingFile`], [`Error::Open`].
+    pub fn files_of(folder: &Path) -> Result<(Vec<FileInFolder>, Vec<Finding>)> {
+        let mut all = Vec::new();
+        walk(folder, &mut all)?;
+        let (mut files, mut findings) = (Vec::new(), Vec::new());
+        for (path, bytes) in all {
+            let below = path.strip_prefix(folder).unwrap_or(&path);
+            let name: Arc<str> = below.to_string_lossy().replace('\\', "/").into();
+            if is_record_file(&name) {
+                files.push(FileInFolder { path, name, bytes });
             } else {
-                source.findings.push(Finding { file: Some(shown), line: 0, problem: Problem::OtherFile });
+                findings.push(Finding { file: Some(name), line: 0, problem: Problem::OtherFile });
             }
         }
-        Ok(source)
+        Ok((files, findings))
     }
 
     /// The records of a stream; `name` may tell a format, as the name of a file does.
@@ -103,12 +130,20 @@ impl<'a> Source<'a> {
     }
 
     fn new(pending: VecDeque<Input<'a>>, total_bytes: u64) -> Self {
-        Self { pending, open: None, findings: Vec::new(), read_bytes: Arc::default(), total_bytes, listener: None }
+        let (open, findings, listener) = (None, Vec::new(), None);
+        Self { pending, open, findings, read_bytes: Arc::default(), total_bytes, listener, keep_rows: false }
+    }
+
+    /// Keeps the rows of tables as they were read, for [`super::Piece::content`].
+    #[must_use]
+    pub fn keeping_rows(mut self) -> Self {
+        self.keep_rows = true;
+        self
     }
 
     /// Lets `hear` have every byte of the files as they are stored, once and in order.
     ///
-    /// Parquet is then read into memory first, since its end is read before its rows.
+    /// A file of Parquet is then read to its end before its rows are.
     #[must_use]
     pub fn heard_by(mut self, hear: impl FnMut(&[u8]) + Send + 'a) -> Self {
         self.listener = Some(Arc::new(Mutex::new(hear)));
@@ -137,7 +172,7 @@ impl<'a> Source<'a> {
             if let Some(content) = open.cutter.cut() {
                 return Some(Chunk {
                     file: open.file.clone(),
-                    mark_bytes: open.mark_bytes,
+                    mark_bytes: std::mem::take(&mut open.mark_bytes),
                     content,
                     findings: std::mem::take(&mut self.findings),
                     read_bytes: self.read_bytes.load(Ordering::Relaxed),
@@ -154,10 +189,11 @@ impl<'a> Source<'a> {
 
     fn open_input(&self, input: Input<'a>) -> Result<Open<'a>> {
         let Input { file, name, origin } = input;
-        let (path, stream): (Option<PathBuf>, Box<dyn Read + Send + 'a>) = match origin {
+        let (stored, stream): (Option<File>, Box<dyn Read + Send + 'a>) = match origin {
             Origin::File(path) => {
                 let opened = File::open(&path).map_err(|error| open_error(&path, error))?;
-                (Some(path), Box::new(opened))
+                let is_file = opened.metadata().is_ok_and(|metadata| metadata.is_file());
+                (opened.try_clone().ok().filter(|_| is_file), Box::new(opened))
             }
             Origin::Stream(stream) => (None, stream),
         };
@@ -171,8 +207,9 @@ impl<'a> Source<'a> {
         if let Some(what) = foreign(&head) {
             return Err(Error::Unsupported { what });
         }
-        if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
-            return Err(Error::Unsupported { what: "UTF-16" });
+        match Utf16::of(&head, reader) {
+            Ok(text) => (head, reader) = peek(text),
+            Err(same) => reader = same,
         }
         let format = format(&head, &name);
         let marked = head.starts_with(b"\xEF\xBB\xBF");
@@ -182,19 +219,32 @@ impl<'a> Source<'a> {
         let cutter = match format {
             Format::JsonLines => Cutter::Lines(Lines::default(), reader),
             Format::Json => Cutter::Values(Values::default(), reader),
-            Format::Table { separator } => Cutter::Table(Table::new(separator), reader),
+            Format::Table { separator } => Cutter::Table(Table::new(separator, self.keep_rows), reader),
             #[cfg(feature = "columnar")]
             Format::Parquet | Format::ArrowFile | Format::ArrowStream => {
-                let seekable = path.filter(|_| wrapping == Wrapping::None && self.listener.is_none());
-                Cutter::Columns(super::columnar::Columns::open(format, seekable.as_deref(), reader)?)
+                let seekable = stored.filter(|_| wrapping == Wrapping::None && format == Format::Parquet);
+                if seekable.is_some() && self.listener.is_some() {
+                    std::io::copy(&mut reader, &mut std::io::sink()).map_err(|error| read_error(error, 1))?;
+                }
+                Cutter::Columns(super::columnar::Columns::open(format, seekable, reader)?)
             }
             #[cfg(not(feature = "columnar"))]
             Format::Parquet | Format::ArrowFile | Format::ArrowStream => {
-                drop(path);
+                drop(stored);
                 return Err(Error::Unsupported { what: "Parquet or Arrow, in this build," });
             }
         };
         Ok(Open { file, mark_bytes: if marked { MARK_BYTES } else { 0 }, cutter })
+    }
+}
+
+impl Input<'_> {
+    fn of(file: &FileInFolder) -> Self {
+        Self {
+            file: Some(Arc::clone(&file.name)),
+            name: file.name.to_string(),
+            origin: Origin::File(file.path.clone()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Comma- and tab-separated values: rows under a header.
 //!
-//! Invariant: what is held of a row never passes [`LINE_LIMIT_BYTES`], nor its fields [`FIELDS_LIMIT`]; every byte is
-//! looked at once. No message holds a name of the header: where a file has none, its first row is data.
+//! Invariant: what is held of a row never passes [`LINE_LIMIT_BYTES`], nor its fields [`FIELDS_LIMIT`], nor what is kept of
+//! it as it was read twice the former; every byte is looked at once. No message holds a name of the header: where a file has none, its first row is data.
 //! Source: RFC 4180. Beyond it: other separators, a quotation mark inside a field that does not begin with one, and line
 //! breaks without a carriage return.
 
@@ -15,6 +15,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 use serde_json::{Map, Value};
 
 use super::LINE_LIMIT_BYTES;
+use super::chunk::Cut;
 use super::finding::Problem;
 use super::frame::{CHUNK_BYTES, CHUNK_RECORDS, fill};
 use crate::error::{Error, Result};
@@ -29,8 +30,8 @@ pub(super) struct Rows {
     /// Where each field ends in `bytes`; it begins where the one before it ends.
     ends: Vec<usize>,
     rows: Vec<(usize, Result<Row>)>,
-    /// Whether these are the first rows.
-    first: bool,
+    /// The rows as they were read, where they are kept so.
+    raw: Vec<u8>,
 }
 
 /// The names of the columns.
@@ -51,11 +52,15 @@ struct Row {
     fields: Range<usize>,
     stray_quote: bool,
     open_quote: bool,
+    /// Where it stands among the rows as they were read.
+    raw: Option<Range<usize>>,
 }
 
 /// Cuts rows.
 pub(super) struct Table {
     separator: u8,
+    /// Whether rows are kept as they were read, too.
+    keep: bool,
     header: Option<Arc<Header>>,
     /// Line breaks seen.
     breaks: usize,
@@ -75,14 +80,13 @@ enum State {
 }
 
 impl Table {
-    pub(super) fn new(separator: u8) -> Self {
-        Self { separator, header: None, breaks: 0, ended: false }
+    pub(super) fn new(separator: u8, keep: bool) -> Self {
+        Self { separator, keep, header: None, breaks: 0, ended: false }
     }
 
     /// The next rows; nothing at the end. The first ones begin with the faults of the header.
     pub(super) fn cut(&mut self, reader: &mut dyn BufRead) -> Option<Rows> {
-        let first = self.header.is_none();
-        let mut rows = Rows { header: Arc::default(), bytes: vec![], ends: vec![], rows: vec![], first };
+        let mut rows = Rows { header: Arc::default(), bytes: vec![], ends: vec![], rows: vec![], raw: vec![] };
         let header = match &self.header {
             Some(header) => Arc::clone(header),
             None => {
@@ -105,8 +109,9 @@ impl Table {
     /// Cuts one row.
     fn next(&mut self, reader: &mut dyn BufRead, rows: &mut Rows) {
         let line = self.breaks + 1;
-        let mut row =
-            Row { start: rows.bytes.len(), fields: rows.ends.len()..0, stray_quote: false, open_quote: false };
+        let (start, fields) = (rows.bytes.len(), rows.ends.len()..0);
+        let mut row = Row { start, fields, stray_quote: false, open_quote: false, raw: None };
+        let (mut keep, raw_start) = (self.keep, rows.raw.len());
         let mut state = State::Begin;
         let (mut any, mut over, mut failed) = (false, None, None);
         loop {
@@ -116,6 +121,11 @@ impl Table {
             };
             any = true;
             let (taken, done) = self.step(buffer, &mut state, &mut row, rows);
+            if keep {
+                rows.raw.extend_from_slice(&buffer[..taken]);
+                // What stands between a closing quotation mark and a separator may be long and no part of a field.
+                keep = over.is_none() && rows.raw.len() - raw_start <= 2 * LINE_LIMIT_BYTES;
+            }
             reader.consume(taken);
             let too_long = rows.bytes.len() - row.start > LINE_LIMIT_BYTES;
             if too_long || rows.ends.len() - row.fields.start >= FIELDS_LIMIT {
@@ -129,6 +139,13 @@ impl Table {
             if done {
                 break;
             }
+        }
+        if keep && over.is_none() {
+            let read = &rows.raw[raw_start..];
+            let read = read.strip_suffix(b"\n").unwrap_or(read);
+            row.raw = Some(raw_start..raw_start + read.strip_suffix(b"\r").unwrap_or(read).len());
+        } else {
+            rows.raw.truncate(raw_start);
         }
         match over {
             Some(fault) => {
@@ -233,11 +250,6 @@ impl Rows {
         }
     }
 
-    /// Whether these are the first rows of their table.
-    pub(super) fn begins(&self) -> bool {
-        self.first
-    }
-
     fn is_blank(&self, row: &Row) -> bool {
         row.fields.len() == 1 && self.fields(row).all(<[u8]>::is_empty)
     }
@@ -253,11 +265,13 @@ impl Rows {
 
     /// Gives every row to `each` with its line: the members it stands for, nothing for a blank line, or a fault; and what
     /// was mended or is odd.
-    pub(super) fn read(mut self, mend: bool, mut each: impl FnMut(usize, Item) -> Result<()>) -> Result<()> {
+    pub(super) fn read(mut self, mend: bool, mut each: impl FnMut(Cut<'_>) -> Result<()>) -> Result<()> {
         for (line, row) in std::mem::take(&mut self.rows) {
             let mut problems = Vec::new();
+            let raw = row.as_ref().ok().and_then(|row| row.raw.clone());
             let members = row.and_then(|row| self.members(line, &row, mend, &mut problems));
-            each(line, (members, problems))?;
+            let content = raw.map(|raw| self.raw[raw].into());
+            each(Cut { line, place: line, item: (members, problems), content, is_json: false })?;
         }
         Ok(())
     }
@@ -306,10 +320,11 @@ mod tests {
 
     fn cut(input: &[u8], mend: bool, capacity: usize) -> Vec<String> {
         let mut reader = BufReader::with_capacity(capacity, Cursor::new(input));
-        let mut table = Table::new(b',');
+        let mut table = Table::new(b',', false);
         let mut found = Vec::new();
         while let Some(rows) = table.cut(&mut reader) {
-            rows.read(mend, |line, (members, problems)| {
+            rows.read(mend, |Cut { line, item: (members, problems), content, .. }| {
+                assert!(content.is_none());
                 let shown = match members {
                     Ok(Some(members)) => serde_json::to_string(&members).unwrap(),
                     Ok(None) => "-".to_owned(),
@@ -389,6 +404,30 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_kept_as_they_were_read_on_request() {
+        let kept = |input: &[u8], capacity: usize| {
+            let mut reader = BufReader::with_capacity(capacity, Cursor::new(input));
+            let (mut table, mut found) = (Table::new(b',', true), Vec::new());
+            while let Some(rows) = table.cut(&mut reader) {
+                rows.read(false, |cut| {
+                    found.push(cut.content.map(|content| String::from_utf8_lossy(&content).into_owned()));
+                    Ok(())
+                })
+                .unwrap();
+            }
+            found
+        };
+        let read = |rows: &[&str]| rows.iter().map(|row| Some((*row).to_owned())).collect::<Vec<_>>();
+        for capacity in [1, 3, 100] {
+            let input = b"a,b\r\n1,\"x \"\"y\"\"\nz\"\r\n\r\n\"s\"t,\n3,\"open\n";
+            assert_eq!(kept(input, capacity), read(&["1,\"x \"\"y\"\"\nz\"", "", "\"s\"t,", "3,\"open"]));
+        }
+        // Nothing of this goes into a field.
+        let long = [b"a\n\"x\"", "\r".repeat(3 * LINE_LIMIT_BYTES).as_bytes(), b"\ny\n"].concat();
+        assert_eq!(kept(&long, 1 << 16), [None, Some("y".to_owned())]);
+    }
+
+    #[test]
     fn a_row_beyond_the_limits_is_passed_over() {
         let long = |filler: &'static [u8]| {
             let repeated = filler.repeat(1 << 16);
@@ -401,11 +440,12 @@ mod tests {
             (b",", format!("! the record in line 2 has more than {FIELDS_LIMIT} values")),
         ] {
             let mut reader = BufReader::new(long(filler));
-            let mut table = Table::new(b',');
+            let mut table = Table::new(b',', true);
             let rows = table.cut(&mut reader).unwrap();
             assert!(rows.bytes.capacity() <= 3 * LINE_LIMIT_BYTES && rows.ends.capacity() <= 4 * FIELDS_LIMIT);
+            assert!(rows.raw.capacity() <= 5 * LINE_LIMIT_BYTES);
             let mut shown = Vec::new();
-            rows.read(true, |line, (members, _)| {
+            rows.read(true, |Cut { line, item: (members, _), .. }| {
                 shown.push(match members {
                     Ok(members) => format!("{line} {}", serde_json::to_string(&members.unwrap()).unwrap()),
                     Err(fault) => format!("! {fault}"),

@@ -61,7 +61,7 @@ fn state_and_zip(value: &str) -> Option<(&str, &str)> {
     let rest = value[..from].trim_end();
     let fits = zip.len() == 5 || (zip.len() == 10 && zip.as_bytes()[5] == b'-');
     let state = rest.get(rest.len().checked_sub(2)?..)?;
-    let apart = rest[..rest.len() - 2].ends_with([' ', ',']);
+    let apart = rest.len() == 2 || rest[..rest.len() - 2].ends_with([' ', ',']);
     (fits && apart && ABBREVIATIONS.split(' ').any(|known| known == state)).then_some((state, zip))
 }
 
@@ -145,6 +145,7 @@ mod tests {
         let address = "12 Main Street, Springfield, IL 62704";
         assert_eq!(run("LOCATION", Some("address"), 3, address), new("IL 627"));
         assert_eq!(run("LOCATION", Some("address"), 3, "1 Elm St, Berlin, NH 03601"), new("NH 000"));
+        assert_eq!(run("LOCATION", Some("address"), 3, "MA 02134"), new("MA 021"));
         assert_eq!(run("LOCATION", Some("address"), 3, "Hauptstr. 5, 10115 Berlin"), Outcome::Unreadable);
         assert_eq!(run("LOCATION", None, 3, "Springfield"), Outcome::Unreadable);
         assert_eq!(run("LOCATION", None, 3, "Illinois"), Outcome::Kept);

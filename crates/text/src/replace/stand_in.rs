@@ -8,7 +8,7 @@ use super::surrogate::{self, canonical};
 use super::wrapped::{Written, base64_stand_in, masked};
 use super::{Action, ReplaceContext, Replacer, Rule, Scope, ages, geography, scope_of};
 use crate::detect::nested::BASE64;
-use crate::detect::{Label, Span, is_valid};
+use crate::detect::{Label, Span, is_valid, normal};
 
 /// What a value's replacement depends on beside the value.
 pub(super) struct Around<'a> {
@@ -79,12 +79,36 @@ impl Replacer {
         }
     }
 
+    /// The value encrypted in its form. Percent-encoding that a web address keeps is no part of the form: letters and digits
+    /// that it says are read, and codes of anything else stay where they are.
     fn encrypted_in_form(&self, ring: &Ring<'_>, label: Label, value: &str) -> Outcome {
         let tweak = [label.0, ring.scope().0, ring.scope().1];
-        match self.cipher.encrypt(&tweak, value, |value| is_valid(label, value)) {
-            Some(new) => Outcome::New(new),
-            None => Outcome::Unreadable,
+        let (mut own, mut codes, mut done) = (String::with_capacity(value.len()), Vec::new(), 0);
+        for (place, says) in normal::codes(value) {
+            if !value[place.clone()].starts_with('%') {
+                continue;
+            }
+            own.push_str(&value[done..place.start]);
+            match says.filter(char::is_ascii_alphanumeric) {
+                Some(letter) => own.push(letter),
+                None => codes.push((own.len(), &value[place.clone()])),
+            }
+            done = place.end;
         }
+        own.push_str(&value[done..]);
+        let Some(new) = self.cipher.encrypt(&tweak, &own, |value| is_valid(label, value)) else {
+            return Outcome::Unreadable;
+        };
+        // Encryption changes ASCII characters into such, so that places stay.
+        let mut whole = String::with_capacity(value.len());
+        let mut done = 0;
+        for (at, code) in codes {
+            whole.push_str(new.get(done..at).unwrap_or_default());
+            whole.push_str(code);
+            done = at;
+        }
+        whole.push_str(&new[done..]);
+        Outcome::New(whole)
     }
 }
 

@@ -4,14 +4,15 @@
 //! digit and none that says part of the value stays; what is written in its place reads as the new value where the old
 //! one stood, and breaks no code around it.
 //! Sources: RFC 3986 section 2.1 (percent-encoding), RFC 8259 section 7 (escapes in JSON strings), HTML (character
-//! references), RFC 4648 (base64).
+//! references), RFC 4648 (base64), RFC 2045 section 6.7 (quoted-printable).
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::draw::Ring;
 use crate::detect::nested::{BASE64, DEPTH};
-use crate::detect::{Label, Span, normal};
+use crate::detect::normal::{self, Spelled};
+use crate::detect::{Label, Span};
 
 /// How a value is written in its text.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,18 +25,22 @@ enum Code {
         count: usize,
     },
     Reference,
+    /// Quoted-printable, with a soft line break in the value or without.
+    Quoted(Option<&'static str>),
 }
 
 /// A value as it reads, and how it was written. Holds text of a record.
 pub(super) struct Written<'a> {
     value: Cow<'a, str>,
     code: Code,
+    /// How an e-mail address spells out its signs.
+    spelled: Option<Spelled>,
 }
 
 impl<'a> Written<'a> {
     /// Reads a value. A run of base64 is what it is.
     pub(super) fn read(span: &Span, value: &'a str) -> Self {
-        let as_it_is = Self { value: Cow::Borrowed(value), code: Code::None };
+        let as_it_is = Self { value: Cow::Borrowed(value), code: Code::None, spelled: None };
         if span.kind == Some(BASE64) {
             return as_it_is;
         }
@@ -44,16 +49,21 @@ impl<'a> Written<'a> {
         {
             return url;
         }
-        match normal::undone(value, DEPTH) {
-            Some(plain) if !plain.is_empty() => Self { value: Cow::Owned(plain), code: Code::of(value) },
+        let read = match normal::undone(value, DEPTH) {
+            Some(plain) if !plain.is_empty() => Self { value: Cow::Owned(plain), code: Code::of(value), spelled: None },
             _ => as_it_is,
+        };
+        let is_spelled = span.label == Label::EMAIL_ADDRESS && !read.value.contains('@');
+        match Spelled::read(&read.value).filter(|_| is_spelled) {
+            Some(spelled) => Self { value: Cow::Owned(spelled.address.clone()), spelled: Some(spelled), ..read },
+            None => read,
         }
     }
 
     /// A URL, with or without a secret: percent-encoding belongs to it and stays once its scheme shows, while strings of JSON
     /// and HTML write it in their codes. `None` where no scheme shows.
     fn read_url(value: &'a str) -> Option<Self> {
-        let mut url = Self { value: Cow::Borrowed(value), code: Code::None };
+        let mut url = Self { value: Cow::Borrowed(value), code: Code::None, spelled: None };
         for _ in 0..DEPTH {
             let mut codes = normal::codes(&url.value);
             let is_around = |(place, _): &(Range<usize>, Option<char>)| url.value.as_bytes()[place.start] != b'%';
@@ -69,7 +79,7 @@ impl<'a> Written<'a> {
                 done = place.end;
             }
             plain.push_str(&url.value[done..]);
-            url = Self { value: Cow::Owned(plain), code };
+            url = Self { value: Cow::Owned(plain), code, spelled: None };
         }
         url.value.contains("://").then_some(url)
     }
@@ -81,6 +91,7 @@ impl<'a> Written<'a> {
 
     /// What takes its place, written as it was.
     pub(super) fn write(&self, new: String) -> String {
+        let new = self.spelled.as_ref().map_or(new.clone(), |spelled| spelled.write(&new));
         let each = |code: &dyn Fn(char) -> Option<String>| -> String {
             new.chars().map(|c| code(c).unwrap_or_else(|| c.to_string())).collect()
         };
@@ -107,6 +118,15 @@ impl<'a> Written<'a> {
                 '\'' => Some("&#39;".into()),
                 _ => None,
             }),
+            // A line may be as long as before where the break follows the value.
+            Code::Quoted(line_break) => {
+                let coded = each(&|c| {
+                    let mut bytes = [0; 4];
+                    let plain = c.is_ascii() && c != '=';
+                    (!plain).then(|| c.encode_utf8(&mut bytes).bytes().map(|byte| format!("={byte:02X}")).collect())
+                });
+                coded + line_break.unwrap_or_default()
+            }
         }
     }
 }
@@ -121,6 +141,8 @@ impl Code {
     fn at(value: &str, start: usize) -> Self {
         match &value.as_bytes()[start..] {
             [b'%', ..] => Self::Percent,
+            [b'=', ..] if value.contains("=\r\n") => Self::Quoted(Some("=\r\n")),
+            [b'=', ..] => Self::Quoted(value.contains("=\n").then_some("=\n")),
             rest @ [b'\\', ..] => {
                 let count = rest.iter().take_while(|byte| **byte == b'\\').count();
                 let letter = rest.get(count).is_some_and(u8::is_ascii_alphabetic);
@@ -211,6 +233,7 @@ mod tests {
             ("Ana\\u0020Ruiz", "Ana Ruiz", "M\u{e9} & \\\"N\\\"\\n"),
             ("Ana\\\\u0020Ruiz", "Ana Ruiz", "M\u{e9} & \\\\\\\"N\\\\\\\"\\\\n"),
             ("Ana&nbsp;Ruiz", "Ana Ruiz", "M\u{e9} &amp; &quot;N&quot;\n"),
+            ("Ana=\nRui=C3=AD", "AnaRui\u{ed}", "M=C3=A9 & \"N\"\n=\n"),
             ("A\u{200b}na Ruiz", "Ana Ruiz", "M\u{e9} & \"N\"\n"),
         ] {
             assert_eq!(rewritten(value, "M\u{e9} & \"N\"\n"), (says.to_owned(), written.to_owned()), "{value}");
@@ -224,6 +247,22 @@ mod tests {
             ("C:\\Ana%20Ruiz", "Ida Berg", "Ida%20Berg"),
         ] {
             assert_eq!(rewritten(value, new).1, written, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_spelled_address_gives_one_spelled_alike() {
+        let spelled = |value: &str| {
+            let written = Written::read(&Span::new(0, value.len(), Label::EMAIL_ADDRESS, 1.0), value);
+            (written.value().to_owned(), written.write("lena.ortega@example.com".into()))
+        };
+        for (value, address, new) in [
+            ("ana dot ruiz at corp dot com", "ana.ruiz@corp.com", "lena dot ortega at example dot com"),
+            ("ana (at) corp [dot] com", "ana@corp.com", "lena [dot] ortega (at) example [dot] com"),
+            ("ana (at) corp.com", "ana@corp.com", "lena.ortega (at) example.com"),
+            ("ana@corp.com", "ana@corp.com", "lena.ortega@example.com"),
+        ] {
+            assert_eq!(spelled(value), (address.to_owned(), new.to_owned()), "{value}");
         }
     }
 

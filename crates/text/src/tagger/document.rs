@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::eponym::is_eponym;
 use super::judge::{Judge, is_field_name};
 use super::model::Model;
 use super::{Kind, hints_of};
@@ -42,9 +43,14 @@ pub(crate) fn find(
     for ((view, spans), classified) in views.iter().zip(&mut found).zip(classified) {
         fill_gaps(view, classified, recall, &mut sought, spans);
     }
+    for (view, spans) in views.iter().zip(&mut found) {
+        let by_name = |span: &Span| announced(view, names, span.start, span.end) == Announced::Sure;
+        spans.retain(|span| !is_eponym(view, span.start) || by_name(span));
+    }
     person::complete(views, names, &mut found);
     for (view, spans) in views.iter().zip(&mut found) {
         spans.retain_mut(|span| without_address(view, span));
+        without_monsieur(view, names, spans);
     }
     let sought = sought.names();
     if !sought.is_empty() {
@@ -194,6 +200,9 @@ const ADDRESS: &[&str] = &[
     "cordialement",
     "objet",
     "mari",
+    "tel",
+    "telefon",
+    "telefax",
 ];
 
 /// Takes such words off both ends of a name; whether anything is left.
@@ -215,6 +224,18 @@ fn without_address(view: &View<'_>, span: &mut Span) -> bool {
     let (Some(head), Some(last)) = (own.first(), own.last()) else { return false };
     (span.start, span.end) = (head.start, last.end);
     true
+}
+
+/// Lets persons' names begin behind the French `M.`, which stays beside what takes their place.
+fn without_monsieur(view: &View<'_>, names: &Names, spans: &mut Vec<Span>) {
+    spans.retain_mut(|span| {
+        if span.label == Label::PERSON
+            && let Some(start) = person::behind_monsieur(view, names, span.start, span.end)
+        {
+            span.start = start;
+        }
+        span.start < span.end
+    });
 }
 
 /// Whether a name is a label that replacement wrote (`<PERSON>`), or part of an identifier (`US_SSN`, `PERSON_0a1b2c3d`).

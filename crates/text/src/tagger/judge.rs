@@ -11,9 +11,10 @@ use crate::detect::whereabouts::leads_to_place;
 use crate::detect::{Announced, Form, Token, View, announced, plain};
 
 /// Capitals that announce a number or stand for a thing: nobody's name, whatever stands beside them.
-const NAMES_OF_FIELDS: [&str; 27] = [
+const NAMES_OF_FIELDS: [&str; 37] = [
     "SSN", "ITIN", "EIN", "TIN", "NPI", "MRN", "MBI", "DOB", "IBAN", "BIC", "SWIFT", "VAT", "NINO", "NIE", "NIF",
-    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS", "TEL", "SEX",
+    "DNI", "BSN", "PIN", "CVV", "IMEI", "VIN", "URL", "UUID", "ID", "NHS", "TEL", "SEX", "TFN", "ABN", "CPF", "CNPJ",
+    "RUT", "CURP", "PESEL", "GSTIN", "NRIC", "PPSN",
 ];
 
 /// Whether a text is such capitals.
@@ -42,6 +43,9 @@ const DOUBTED: f32 = 0.75;
 
 /// A name announced by an honorific or a word for "name" is one with at least this probability.
 const ANNOUNCED: f32 = 0.8;
+
+/// One behind a word for a relative.
+const RELATED: f32 = 0.5;
 
 pub(super) struct Judge<'a> {
     pub(super) view: &'a View<'a>,
@@ -94,8 +98,13 @@ impl Judge<'_> {
         }
         let said = announced(self.view, self.names, start, end);
         let kind = self.kind(name, own, said, is_part);
-        if kind == Kind::Person && said == Announced::Sure {
-            name.probability = name.probability.max(ANNOUNCED);
+        if kind == Kind::Person {
+            let least = match said {
+                Announced::Sure => ANNOUNCED,
+                Announced::Related => RELATED,
+                _ => 0.0,
+            };
+            name.probability = name.probability.max(least);
         }
         Some(Name { kind, ..name })
     }
@@ -120,7 +129,7 @@ impl Judge<'_> {
                     Announced::Acting => {
                         given || !classes.any(large) && (name.probability < DOUBTED || !classes.any(Classes::CITY))
                     }
-                    Announced::Addressed => given || !classes.any(large),
+                    Announced::Addressed | Announced::Related => given || !classes.any(large),
                     Announced::No => {
                         given && unsure && !classes.any(large.with(Classes::CITY)) && !self.stands_as_place(first, own)
                     }

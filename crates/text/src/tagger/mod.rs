@@ -8,6 +8,7 @@
 //! same text gives the same names, whatever was read before. Names begin and end with a token, so on character borders.
 
 pub(crate) mod document;
+mod eponym;
 mod features;
 mod gap;
 mod gazetteer;

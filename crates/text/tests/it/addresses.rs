@@ -199,6 +199,7 @@ fn what_only_looks_like_an_address_does_not_count() {
         "the 4th of July, 5th place, 2nd row, 10 Commandments, 7 Up",
         "5, 3 personas y 20 euros",
         "City: unknown, zip: file.tar, country: n/a",
+        "At 20 C and RH 30 it ran; 56 C and Tom said stop; code 12 34 56 C and NHS form",
     ] {
         assert_eq!(places(text), Vec::<&str>::new(), "{text}");
     }

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::vectors::rows;
-use crate::wrappings::{entities_decoded, json_decoded, percent_decoded};
+use crate::wrappings::{entities_decoded, json_decoded, percent_decoded, quoted_decoded};
 use crate::{detector, rules};
 
 const FILES: [&str; 9] = [
@@ -288,15 +288,21 @@ fn read_days(text: &str) -> Option<i64> {
     }
 }
 
-/// A text with its signs as they are, percent-encoded, escaped as in a string of JSON, or as references of HTML; and back.
+/// A text with its signs as they are, percent-encoded, escaped as in a string of JSON, as references of HTML, or in
+/// quoted-printable on two lines; and back.
 fn encoded(code: usize, text: &str) -> String {
     let one = |c: char| match (c.is_ascii_alphanumeric(), code) {
         (false, 1) => format!("%{:02X}", c as u32),
         (false, 2) => format!("\\u{:04x}", c as u32),
         (false, 3) => format!("&#{};", c as u32),
+        (false, 4) => format!("={:02X}", c as u32),
         _ => c.to_string(),
     };
-    text.chars().map(one).collect()
+    let mut signs: Vec<String> = text.chars().map(one).collect();
+    if code == 4 {
+        signs.insert(signs.len() / 2, "=\n".into());
+    }
+    signs.concat()
 }
 
 fn decoded(code: usize, text: &str) -> String {
@@ -304,6 +310,7 @@ fn decoded(code: usize, text: &str) -> String {
         1 => percent_decoded(text),
         2 => json_decoded(text),
         3 => entities_decoded(text),
+        4 => quoted_decoded(text),
         _ => text.to_owned(),
     }
 }
@@ -317,7 +324,7 @@ proptest! {
 
     #[test]
     fn intervals_between_the_dates_of_a_subject_stay(
-        mut dates in prop::collection::vec((date(), 0..6_usize, 0..4_usize), 2..5), key in any::<u8>(), code in 0..4_usize,
+        mut dates in prop::collection::vec((date(), 0..6_usize, 0..5_usize), 2..5), key in any::<u8>(), code in 0..5_usize,
         profile in prop_oneof![Just(Profile::Surrogate), Just(Profile::GdprPseudonymise)],
     ) {
         // One whose day can be no month, so that the order of all is known.

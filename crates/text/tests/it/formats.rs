@@ -127,9 +127,7 @@ fn a_listener_hears_every_stored_byte_once() {
 
 #[test]
 fn what_is_no_format_of_records_is_named() {
-    for (input, what) in
-        [(&b"PK\x03\x04rest"[..], "a zip archive"), (b"\xFF\xFE{\0\"\0", "UTF-16"), (b"%PDF-1.7", "PDF")]
-    {
+    for (input, what) in [(&b"PK\x03\x04rest"[..], "a zip archive"), (b"%PDF-1.7", "PDF")] {
         let error = read_from(input, &Columns::default()).err().unwrap();
         assert_eq!(error.to_string(), format!("{what} is not read"));
         let (records, findings) = mended(Source::from_reader(input, ""));
@@ -152,4 +150,94 @@ fn a_mending_reader_keeps_what_training_refuses() {
     let kinds: Vec<_> = tally.kinds().iter().map(|kind| (kind.problem, kind.count)).collect();
     assert_eq!(kinds, [(Problem::Incomplete, 2), (Problem::UnknownShape, 1), (Problem::NotObject, 1)]);
     assert_eq!(batch.left_out.unwrap().to_string(), "line 6 is an array, not a JSON object");
+}
+
+#[test]
+fn utf_16_is_read_in_both_orders_and_inside_of_compression() {
+    let units = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{FEFF}{text}").encode_utf16().flat_map(bytes).collect()
+    };
+    let table = "id,text\na,one €\nb,two 😀\n";
+    for input in [
+        units(table, u16::to_le_bytes),
+        units(table, u16::to_be_bytes),
+        gzip(&units("{\"id\":\"a\",\"text\":\"one €\"}\r\n{\"id\":\"b\",\"text\":\"two 😀\"}", u16::to_le_bytes)),
+        units("[{\"id\":\"a\",\"text\":\"one €\"},{\"id\":\"b\",\"text\":\"two 😀\"}]", u16::to_be_bytes),
+    ] {
+        let dataset = read_from(input.as_slice(), &Columns::default()).ok().unwrap();
+        assert_eq!(
+            (ids(&dataset.records), texts(&dataset.records)),
+            (vec!["a", "b"], vec!["one €".into(), "two 😀".into()])
+        );
+    }
+    let mut half = units("{\"text\":\"a", u16::to_le_bytes);
+    half.extend([0x00, 0xD8]);
+    half.extend("\"}\n".encode_utf16().flat_map(u16::to_le_bytes));
+    let (records, findings) = mended(Source::from_reader(half.as_slice(), ""));
+    assert_eq!(texts(&records), ["a\u{FFFD}"]);
+    let problems: Vec<Problem> = findings.iter().map(|finding| finding.2).collect();
+    assert_eq!(problems, [Problem::ByteOrderMark, Problem::NotUtf8]);
+    assert!(matches!(read_from(half.as_slice(), &Columns::default()).err().unwrap(), Error::NotUtf8 { line: 1, .. }));
+    half.pop();
+    let (_, findings) = mended(Source::from_reader(half.as_slice(), ""));
+    assert!(findings.iter().any(|finding| finding.2 == Problem::CutShort));
+}
+
+/// The pieces of an input: where, what is there or why not, and what was read.
+fn pieces(source: Source<'_>) -> Vec<(usize, Result<String, String>, Option<String>)> {
+    let (mut source, reading, mut found) = (source.keeping_rows(), Reading::strict(&Columns::default()), Vec::new());
+    while let Some(chunk) = source.next_chunk() {
+        let mut see = |piece: cloister_text::Piece<'_>| {
+            let record = piece.record.map(|record| record.to_json_line()).map_err(|error| error.to_string());
+            found.push((
+                piece.place,
+                record,
+                piece.content.map(|content| String::from_utf8_lossy(&content).into_owned()),
+            ));
+        };
+        chunk.pieces(&reading, &mut see).unwrap();
+    }
+    found
+}
+
+#[test]
+fn pieces_are_records_or_refusals_with_what_was_read() {
+    let lines = "{\"text\": \"a\"}\r\n\n{\"text\":1}\n{\"prompt\":\"p\",\"completion\":\"c\"}\n";
+    let found = pieces(Source::from_reader(lines.as_bytes(), ""));
+    let some = |text: &str| Some(text.to_owned());
+    let expected = [
+        (1, Ok("{\"text\":\"a\"}".into()), some("{\"text\": \"a\"}")),
+        (3, Err("line 3: field `text` is not a string".into()), some("{\"text\":1}")),
+        (4, Ok("{\"prompt\":\"p\",\"completion\":\"c\"}".into()), some("{\"prompt\":\"p\",\"completion\":\"c\"}")),
+    ];
+    assert_eq!(found, expected);
+    let found = pieces(Source::from_reader(&b"text,text\na,b\nc\n"[..], "x.csv"));
+    let expected = [
+        (1, Err("line 1, column 2: the name stands there twice".into()), None),
+        (2, Ok("{\"text\":\"a\",\"text (column 2)\":\"b\"}".into()), some("a,b")),
+        (3, Err("line 3 has 1 fields, the header has 2".into()), some("c")),
+    ];
+    assert_eq!(found, expected);
+    let found = pieces(Source::from_reader(&b"PK\x03\x04"[..], ""));
+    assert_eq!(found, [(0, Err("a zip archive is not read".into()), None)]);
+    // Values count over the ends of chunks, whatever lines they stand in.
+    let many = format!("[{}]", vec!["{\"text\":\"a\"}"; 1500].join(","));
+    let places: Vec<usize> = pieces(Source::from_reader(many.as_bytes(), "")).iter().map(|piece| piece.0).collect();
+    assert_eq!(places, (1..=1500).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_files_of_a_folder_are_read_one_by_one_as_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("b")).unwrap();
+    for (name, content) in [("b/2.csv", "text\n2\n"), ("a.jsonl", "{\"text\":\"1\"}\n"), ("c.txt", "x")] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let (files, others) = Source::files_of(folder.path()).unwrap();
+    assert_eq!((others.len(), others[0].problem), (1, Problem::OtherFile));
+    let alone: Vec<String> =
+        files.iter().flat_map(|file| mended(Source::of_file(file)).0).map(|record| record.id).collect();
+    let together: Vec<String> =
+        mended(Source::open(folder.path()).unwrap()).0.into_iter().map(|record| record.id).collect();
+    assert_eq!((&alone, alone[1].as_str()), (&together, "b/2.csv:line-2"));
 }

@@ -119,6 +119,7 @@ fn disguises_are_seen_through() {
 #[test]
 fn ordinary_text_holds_no_disguise() {
     for text in [
+        "We met in marketing at the dot com fair.",
         "Look at the dot, then at the dot com boom; he arrived at noon.",
         "Version 4.1.1.1 of 1.2.2020, 10.20.30.40.50 and 1 2 3 4 5 6 7 8 9 10",
         "R&D; Q&A; 100%; 50%25; C:\\new\\table; a_b_c; 1/2/3/4/5/6/7",

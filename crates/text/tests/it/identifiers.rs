@@ -30,6 +30,8 @@ fn strong_forms_are_found_without_a_word_beside_them() {
         ("CN_RESIDENT_ID", "11010519491231002X"),
         ("CH_AHV", "756.9217.0769.85"),
         ("BE_NRN", "85.07.30-033.28"),
+        ("LOCATION", "A98 X2Y3"),
+        ("LOCATION", "D6W F8K2"),
         ("VEHICLE_ID", "1M8GDM9AXKP042788"),
     ] {
         assert_eq!(found(&format!("It says {value}, nothing else.")), [(label, value)], "{label}");
@@ -52,6 +54,13 @@ fn weak_check_digits_need_a_word_that_names_them() {
         ("IL_ID", "teudat zehut", "123456782"),
         ("PT_NIF", "contribuinte", "123456789"),
         ("DEVICE_ID", "IMEI:", "490154203237518"),
+        ("VEHICLE_ID", "California license plate", "8KZT291"),
+        ("VEHICLE_ID", "matrícula", "4471 KRD"),
+        ("ACCOUNT_NUMBER", "Kundennr.", "5512-0937"),
+        ("ACCOUNT_NUMBER", "employee ID", "E-009412"),
+        ("ACCOUNT_NUMBER", "sort code", "20-45-77"),
+        // One digit of the key is wrong.
+        ("FR_NIR", "mon numéro de sécu est", "2 55 08 14 168 025 39"),
         ("MEDICAL_LICENSE", "DEA number", "AB1234563"),
         ("US_PASSPORT", "passport number", "A12803456"),
         ("ES_PASSPORT", "pasaporte", "AAA123456"),

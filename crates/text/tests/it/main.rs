@@ -17,6 +17,7 @@ mod formats;
 mod hidden;
 mod identifiers;
 mod laws;
+mod members;
 mod names;
 mod near;
 mod people;

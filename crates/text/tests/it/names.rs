@@ -109,3 +109,33 @@ fn what_is_kept_is_no_finding() {
     assert!(kept.iter().any(|name| name.contains("Ruiz")), "{kept:?}");
     assert!(!kept.iter().any(|name| name.eq_ignore_ascii_case("harbour line")), "{kept:?}");
 }
+
+/// What is found of some labels.
+fn found<'a>(text: &'a str, label: &str) -> Vec<&'a str> {
+    let spans = detector().detect(text);
+    spans.iter().filter(|span| span.label.0 == label).map(|span| &text[span.start..span.end]).collect()
+}
+
+#[test]
+fn a_lone_surname_of_a_person_of_the_record_is_no_place() {
+    let text = "Sir Edmund Penhaligon was an English cricketer who played for Somerset. Penhaligon was the son of Rev. \
+                Josiah Penhaligon; he died in Penhaligon, Cornwall.";
+    let persons = found(text, "PERSON");
+    assert_eq!(persons.iter().filter(|name| **name == "Penhaligon").count(), 1, "{persons:?}");
+    let places = found(text, "LOCATION");
+    assert!(!places.is_empty() && !text[..100].ends_with(places[0]), "{places:?}");
+}
+
+#[test]
+fn relatives_announce_a_given_name() {
+    let persons = found("PCP notified. Pt's daughter Lily (918-555-0147) was told on 11/03.", "PERSON");
+    assert_eq!(persons, ["Lily"]);
+}
+
+#[test]
+fn diseases_and_tools_are_no_persons_and_patients_are() {
+    let text = "Metformin 500 mg BID. Diagnosis: Crohn's disease; Foley catheter in place, Glasgow Coma Scale 15.";
+    assert!(found(text, "PERSON").is_empty(), "{:?}", found(text, "PERSON"));
+    assert!(found(text, "LOCATION").is_empty(), "{:?}", found(text, "LOCATION"));
+    assert_eq!(found("Mr Wilson's disease got worse, says Dr Foley.", "PERSON"), ["Wilson", "Foley"]);
+}

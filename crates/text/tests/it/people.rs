@@ -298,3 +298,21 @@ fn the_safe_harbor_reads_well_where_that_is_cheap() {
     let new = &protected(1, Profile::HipaaSafeHarbor, &[text])[0];
     assert!(new.ends_with(", a 90-plus-year-old retired judge, was seen on a day in 2023."), "{new}");
 }
+
+#[test]
+fn monsieur_stays_beside_what_takes_the_place_of_a_name() {
+    for (text, keeps) in [
+        ("Bonjour, M. Dupré est venu avec sa fille.", "Bonjour, M. "),
+        ("Nous avons contacté M. Obrist et il a répondu.", "Nous avons contacté M. "),
+        ("Le dossier de M. Jean Dupré est dans le bureau.", "Le dossier de M. "),
+    ] {
+        for profile in [Profile::Redact, Profile::Surrogate] {
+            let new = protected(3, profile, &[text]).remove(0);
+            assert!(new.starts_with(keeps), "{profile}: {new}");
+            assert!(!new.contains("Dupré") && !new.contains("Obrist") && !new.contains("Jean"), "{profile}: {new}");
+        }
+    }
+    let english =
+        protected(3, Profile::Redact, &["I met M. Dupre and his brother at the station with the others."]).remove(0);
+    assert!(!english.contains("M. "), "{english}");
+}

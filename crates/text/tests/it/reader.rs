@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use cloister_text::{Body, Columns, Dataset, Error, Problem, Role, Shape, read, read_from};
+use cloister_text::{Body, Columns, Dataset, Error, Problem, Reading, Role, Shape, Source, read, read_from};
 
 fn from(bytes: &[u8]) -> Result<Dataset, Error> {
     read_from(bytes, &Columns::default())
@@ -67,7 +67,7 @@ fn findings_name_what_is_odd() {
         [(2, Problem::EmptyText), (2, Problem::DuplicateId)]
     );
     assert_eq!(
-        problems(br#"{"prompt":" ","completion":"a","phone":4155550132}"#),
+        problems(br#"{"prompt":" ","completion":"a","order":4155550132}"#),
         [(1, Problem::EmptyPrompt), (1, Problem::LongNumber)]
     );
     let tools = br#"{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]},{"role":"tool","content":"r"},{"role":"assistant","content":"a"},{"role":"user","content":"thanks"}]}"#;
@@ -137,4 +137,19 @@ fn a_line_may_not_pass_the_limit() {
     };
     assert!(from(line(limit).as_bytes()).is_ok());
     assert_eq!(refusal(line(limit + 1).as_bytes()), format!("line 1 is longer than {limit} bytes"));
+}
+
+#[test]
+fn records_of_any_shape_are_read_whole_or_refused() {
+    let read = |bytes: &'static [u8], name: &str| {
+        cloister_text::read_as(Source::from_reader(bytes, name), &Reading::whole(&Columns::default()))
+    };
+    let table = read(b"name,ssn\nAna Ruiz,219-34-5678\n", "people.csv").unwrap();
+    assert_eq!((table.shape, table.records.len()), (Shape::Fields, 1));
+    assert_eq!(table.records[0].to_json_line(), r#"{"name":"Ana Ruiz","ssn":"219-34-5678"}"#);
+    assert_eq!(table.findings.iter().map(|finding| finding.problem).collect::<Vec<_>>(), [Problem::UnknownShape]);
+    let mixed = read(b"{\"text\":\"a\"}\n{\"note\":\"b\"}\n{\"prompt\":\"p\",\"completion\":1}\n", "").unwrap();
+    assert_eq!((mixed.shape, mixed.records.len()), (Shape::Text, 3));
+    assert!(matches!(read(b"{\"text\":\"a\"}\n{\"text\":\n", ""), Err(Error::NotJson { line: 2, .. })));
+    assert!(matches!(read(b"", ""), Err(Error::Empty)));
 }

@@ -51,7 +51,9 @@ fn parts_initials_and_case_of_a_name_agree() {
     let mail = one(Label::EMAIL_ADDRESS, "ana.ruiz@corp.com");
     let (local, host) = mail.split_once('@').unwrap();
     assert_eq!(local, plain(&full).to_lowercase().replace(' ', "."));
-    assert!(["example.org", "example.net", "example.com"].contains(&host));
+    let (label, reserved) = host.split_once('.').unwrap();
+    assert!(label.len() > 2 && ["example.org", "example.net", "example.com"].contains(&reserved), "{host}");
+    assert!(one(Label::EMAIL_ADDRESS, "bo.li@corp.com").ends_with(&format!("@{host}")), "one domain stays one");
     assert!(one(Label::EMAIL_ADDRESS, "aruiz@corp.com").starts_with(&format!(
         "{}{}@",
         &local[..1],
@@ -122,7 +124,7 @@ fn one_person_stays_one_person_through_a_record() {
     let (given, rest) = name.split_once(' ').unwrap();
     let (surname, _) = rest.split_once(',').unwrap();
     assert_eq!(said(1), format!("Dear Ms. {surname}, thank you. {given}, we have called you."));
-    assert!(said(0).contains(&plain(&format!("{}.{}@example.", given.to_lowercase(), surname.to_lowercase()))));
+    assert!(said(0).contains(&plain(&format!("{}.{}@", given.to_lowercase(), surname.to_lowercase()))));
     assert_eq!((report.residual_total(), report.subjects, report.records_changed), (0, 1, 1));
 }
 

@@ -151,6 +151,28 @@ pub(crate) fn entities_decoded(text: &str) -> String {
     (result + rest).replace("&amp;", "&")
 }
 
+/// Quoted-printable behind a word with an accent, with every sign as a code or only those that must be, in lines of `width`.
+pub(crate) fn quoted(text: &str, all: bool, width: usize) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || !all && matches!(byte, b' '..=b'~') && byte != b'=';
+    let pieces =
+        text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("={byte:02X}") });
+    let (mut lines, mut length) = (String::from("Voil=C3=A0: "), 12);
+    for piece in pieces {
+        if length + piece.len() >= width {
+            lines.push_str("=\r\n");
+            length = 0;
+        }
+        length += piece.len();
+        lines.push_str(&piece);
+    }
+    lines
+}
+
+pub(crate) fn quoted_decoded(text: &str) -> String {
+    let joined = text.replace("=\r\n", "").replace("=\n", "");
+    percent_decoded(&joined.replace('+', "%2B").replace('=', "%"))
+}
+
 /// The text and everything that it is when decoded, up to four layers deep.
 fn readings(text: &str) -> Vec<String> {
     let mut all = vec![text.to_owned()];
@@ -158,7 +180,7 @@ fn readings(text: &str) -> Vec<String> {
     for _ in 0..3 {
         let mut next = Vec::new();
         for text in &last {
-            next.extend([percent_decoded(text), json_decoded(text), entities_decoded(text)]);
+            next.extend([percent_decoded(text), json_decoded(text), entities_decoded(text), quoted_decoded(text)]);
             next.extend(base64_decoded(text));
         }
         next.retain(|new| !all.contains(new) && new.len() > 3);
@@ -203,6 +225,10 @@ fn wrapped(text: &str) -> Vec<String> {
         format!("blob {} end", base64(&base, false, true)),
         format!("blob {} end", base64(&percent(text, false), false, true)),
         format!("<a href=\"https://example.org/r?note={}&amp;k=1\">x</a>", percent(text, false)),
+        quoted(text, false, 76),
+        quoted(text, true, 76),
+        quoted(text, false, 24),
+        quoted(text, true, 20),
     ]
 }
 
@@ -283,4 +309,59 @@ fn nothing_of_a_user_in_a_url_stays() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Spans of odd texts cut no code for a character, and what stands in their place breaks none.
+#[test]
+fn no_span_cuts_a_code() {
+    let detector = detector();
+    let codes = ["%20", "%C3%A9", "%2F", "\\/", "\\u00e9", "\\u0026", "&amp;", "&#233;", "=C3=A9", "=\n"];
+    let texts = [
+        r"https:\/\/quintacorp.com\/a%20b%20c\/zara.pdf",
+        r"see https:\/\/quintacorp.com\/zara%20quint?u=zara%40quintacorp.com\u0026k=1 now",
+        "https://quintacorp.com/zara%20quint?mail=zara@quintacorp.com&amp;next=%2Fhome%20page",
+        "%20415-555-0132%20",
+        "phone%3A%204155550132%0A",
+        "Voil=C3=A0: Jos=C3=A9 Mu=C3=B1oz, jos=\ne.munoz@quintacorp.com, jos=C3=\n=A9",
+        "zara&#64;quintacorp&period;com&amp;zara",
+        "\\\\u0041na Ruiz \\u0041na",
+    ];
+    for text in texts {
+        for span in detector.detect(text) {
+            for code in codes {
+                for (at, _) in text.match_indices(code) {
+                    let cuts = |border: usize| at < border && border < at + code.len();
+                    assert!(!cuts(span.start) && !cuts(span.end), "{code:?} in {:?}", &text[span.start..span.end]);
+                }
+            }
+        }
+    }
+    let whole = r"https:\/\/quintacorp.com\/a%20b%20c\/zara.pdf";
+    let found: Vec<_> = detector.detect(whole).iter().map(|span| (span.start, span.end)).collect();
+    assert_eq!(found, [(0, whole.len())]);
+}
+
+#[test]
+fn encryption_in_form_leaves_percent_codes_whole() {
+    let policy = cloister_text::Policy::of(Profile::Surrogate).changed_by("[entity.URL]\naction = \"fpe\"").unwrap();
+    let replacer = Replacer::by_policy(SurrogateKey::from_bytes([5; 32]), policy);
+    let url = "https://quintacorp.com/a%20b/%7Ezara%2F81?x=%41na%C3%A9";
+    let span =
+        cloister_text::Span { start: 0, end: url.len(), label: cloister_text::Label::URL, score: 1.0, kind: None };
+    let new = replacer.replace(&Default::default(), url, &[span]).text;
+    for code in ["%20", "%7E", "%2F", "%C3%A9"] {
+        assert_eq!(new.matches(code).count(), 1, "{new}");
+    }
+    assert!(!new.contains("%41") && !new.contains("zara") && !new.contains("quintacorp"), "{new}");
+}
+
+/// An address in words and the same in signs are one, and each is replaced as it is written.
+#[test]
+fn spelled_addresses_give_spelled_ones() {
+    let text = "write zara dot ruizova at quintacorp dot com, that is zara.ruizova@quintacorp.com";
+    let (new, residual) = protected(&detector(), text, Profile::Surrogate);
+    assert_eq!(residual, 0, "{new}");
+    let (spelled, plain) = new.strip_prefix("write ").unwrap().split_once(", that is ").unwrap();
+    assert_eq!(spelled.replace(" dot ", ".").replace(" at ", "@"), plain, "{new}");
+    assert!(spelled.contains(" dot example dot ") && !new.contains("ruizova"), "{new}");
 }

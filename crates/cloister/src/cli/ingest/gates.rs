@@ -7,6 +7,9 @@ use super::Args;
 use crate::evidence::Gate;
 use crate::ingest::{Field, Ingested, Provenance, Risk};
 
+/// Files that a gate names.
+const FILES_NAMED: usize = 20;
+
 impl Args {
     pub(super) fn gates(&self, ingested: &Ingested, provenance: &Provenance) -> Vec<Gate> {
         let mut gates = vec![provenance_gate(provenance)];
@@ -29,6 +32,19 @@ impl Args {
         gates.push(gate("rejected records", passed, detail, || {
             "decisions.jsonl says which and why: mend them in their source and take them in again, or accept that they are left \
              out with --drop-rejected; which faults reject is set under [quality] in cloister.toml"
+                .into()
+        }));
+        let whole = ingested.incomplete.is_empty();
+        let detail = match whole {
+            true => format!("{} read to the end", counted(ingested.files.len(), "file")),
+            false => {
+                let file = |(name, kind): &(String, &str)| format!("{name} ({kind})");
+                ingested.incomplete.iter().take(FILES_NAMED).map(file).collect::<Vec<_>>().join(", ")
+            }
+        };
+        gates.push(gate("whole files", whole, detail, || {
+            "nobody knows how many records are missing: copy or write the file again, and take it in again; --drop-rejected does \
+             not cover this"
                 .into()
         }));
         let written = ingested.written.size() as usize;

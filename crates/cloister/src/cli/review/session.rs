@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 
-use cloister_text::{Dataset, Detector, Label};
+use cloister_text::{Dataset, Detector, Field, Label, Searched, Span};
 
 use super::state::{Marks, State};
 use super::{Count, put};
@@ -128,24 +128,28 @@ impl<'a> Session<'a> {
     }
 
     fn spans_of(&self, position: usize) -> BTreeMap<&'static str, usize> {
-        let texts: Vec<&str> = self.dataset.records[self.sample[position]].fields().map(|(_, text)| text).collect();
+        let searched = self.dataset.records[self.sample[position]].searched();
         let mut counts = BTreeMap::new();
-        for span in self.detector.detect_document(&texts).into_iter().flatten() {
+        for span in self.found_in(&searched).into_iter().flatten() {
             *counts.entry(span.label.0).or_default() += 1;
         }
         counts
     }
 
+    fn found_in(&self, searched: &[Searched<'_>]) -> Vec<Vec<Span>> {
+        let fields: Vec<Field<'_>> = searched.iter().map(Searched::field).collect();
+        self.detector.detect_fields(&fields)
+    }
+
     /// A record for the terminal.
     fn shown(&self, state: &State) -> String {
         let record = &self.dataset.records[self.sample[state.position]];
-        let (places, texts): (Vec<String>, Vec<&str>) =
-            record.fields().map(|(place, text)| (place.to_string(), text)).unzip();
+        let searched = record.searched();
         let rule = "─".repeat(60);
         let mut shown = format!("\n{rule}\n{} of {}, line {}\n", state.position + 1, self.sample.len(), record.line);
-        for ((place, text), spans) in places.iter().zip(&texts).zip(self.detector.detect_document(&texts)) {
-            shown += &format!("{}\n", self.dim(&visible(place)));
-            let mut from = 0;
+        for (searched, spans) in searched.iter().zip(self.found_in(&searched)) {
+            shown += &format!("{}\n", self.dim(&visible(&searched.place.to_string())));
+            let (text, mut from) = (&*searched.text, 0);
             for span in spans {
                 shown += &visible(text.get(from..span.start).unwrap_or_default());
                 shown += &self.marked(&visible(text.get(span.start..span.end).unwrap_or_default()), span.label);

@@ -24,8 +24,10 @@ pub(super) fn number_first(words: &Words<'_, '_>, first: usize) -> Option<Core> 
         _ => false,
     };
     let role = words.role(kind);
+    // A type of one letter is written short, `12 R. Augusta`: `20 C and RH 30` is a temperature.
+    let letter = words.text(kind).len() == 1 && !matches!(words.gap(kind + 1), Gap::Stop | Gap::Slash);
     // German puts the number last, so that `10 am ET` is a time.
-    if !near || !role.is(Role::PREFIX.or(Role::WEAK_PREFIX)) || words.says(kind, "am") {
+    if !near || letter || !role.is(Role::PREFIX.or(Role::WEAK_PREFIX)) || words.says(kind, "am") {
         return None;
     }
     let last = name(words, kind, !role.is(Role::PREFIX))?;

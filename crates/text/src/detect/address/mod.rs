@@ -19,6 +19,7 @@ mod postcode;
 mod postcode_gb;
 mod tail;
 mod words;
+mod zip;
 
 use super::locale::Addresses;
 use super::view::{Form, View};
@@ -179,6 +180,9 @@ fn at_number(words: &Words<'_, '_>, index: usize, floor: usize) -> Option<Found>
         if let Some(core) = core {
             return Some(finish(words, core, floor));
         }
+    }
+    if named && let Some(code) = zip::alone(words, index, floor) {
+        return Some(code);
     }
     let (last, score) = chosen(words.forms.british, || postcode_gb::stands_alone(words.view, index))?;
     Some(Found { first: index, last, score, kind: Some("postcode") })

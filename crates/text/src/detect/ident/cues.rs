@@ -72,7 +72,8 @@ impl Search<'_> {
             .take_while(|hit| hit.start < stop)
             .filter_map(|hit| match (start.checked_sub(hit.end), hit.start.checked_sub(end)) {
                 (Some(before), _) if before <= reach => Some((before, hit)),
-                (None, Some(after)) => Some((after, hit)),
+                // Behind the end of a sentence it announces another number.
+                (None, Some(after)) if !ends_sentence(&self.view.bytes[end..hit.start]) => Some((after, hit)),
                 _ => None,
             })
             .filter(|(_, hit)| self.cues.rules[hit.word].contains(&rule))
@@ -123,6 +124,12 @@ fn is_whole_word(bytes: &[u8], start: usize, end: usize) -> bool {
     begins && (ends(end) || ends(end + plural)) && !in_placeholder(bytes, start)
 }
 
+/// Whether a sentence or a line ends in what lies between a number and a word.
+fn ends_sentence(between: &[u8]) -> bool {
+    between.contains(&b'\n')
+        || between.windows(2).any(|pair| matches!(pair[0], b'.' | b'!' | b'?' | b';') && pair[1] == b' ')
+}
+
 /// Inside a label that replacement wrote, such as `<US_SSN>`.
 fn in_placeholder(bytes: &[u8], at: usize) -> bool {
     let from = at.saturating_sub(32);
@@ -156,6 +163,8 @@ mod tests {
         assert_eq!(distance("nhsNumber=5"), Some(1));
         assert_eq!(distance("여권은 5"), Some(4));
         assert_eq!(distance("the NHS and then a lot of words 5"), None);
+        assert_eq!(distance("5. NHS"), None);
+        assert_eq!(distance("5\nNHS"), None);
         assert_eq!(distance("5 and then a lot of words about the NHS"), None);
     }
 

@@ -1,8 +1,9 @@
-//! Countries of Europe with one number each: Austria, Belgium, Denmark, Ireland, Norway, Portugal, Switzerland.
+//! Countries of Europe with a number or two each: Austria, Belgium, Denmark, Ireland, Norway, Portugal, Switzerland.
 //!
 //! Sources: Dachverband der Sozialversicherungsträger (Austria: check digit in the fourth place, month 13 where the day is used up); Arrêté royal of
 //! 3 April 1984 (Belgium: 97 minus the remainder, with 2 before it from 2000 on); CPR-kontoret (Denmark: since 2007 without a
-//! check digit); Department of Social Protection (Ireland); Skatteetaten (Norway: D-numbers add 40 to the day); Autoridade
+//! check digit); Department of Social Protection, Eircode Address
+//! Database (Ireland); Skatteetaten (Norway: D-numbers add 40 to the day); Autoridade
 //! Tributária (Portugal); ZAS (Switzerland: 756 and the check digit of EAN-13).
 
 use super::super::Label;
@@ -64,20 +65,49 @@ pub(super) const DENMARK: &[Rule] = &[Rule {
     ..Rule::BASE
 }];
 
-pub(super) const IRELAND: &[Rule] = &[Rule {
-    label: Label::IE_PPS,
-    shape: Shape::Of(&["9999999A", "9999999AA"]),
-    bare: Worth::check(0.4),
-    check: |w| {
-        let code = w.compact();
-        let letter = |c: u8| if c == b'W' { 0 } else { u32::from(c - b'A') + 1 };
-        let second = code.get(8).copied().map_or(0, letter);
-        let sum = weighted(code, &[8, 7, 6, 5, 4, 3, 2]) + 9 * second;
-        Verdict::check(sum % 23 == letter(code[7]))
+pub(super) const IRELAND: &[Rule] = &[
+    EIRCODE,
+    Rule {
+        label: Label::IE_PPS,
+        shape: Shape::Of(&["9999999A", "9999999AA"]),
+        bare: Worth::check(0.4),
+        check: |w| {
+            let code = w.compact();
+            let letter = |c: u8| if c == b'W' { 0 } else { u32::from(c - b'A') + 1 };
+            let second = code.get(8).copied().map_or(0, letter);
+            let sum = weighted(code, &[8, 7, 6, 5, 4, 3, 2]) + 9 * second;
+            Verdict::check(sum % 23 == letter(code[7]))
+        },
+        cues: &["pps", "ppsn", "pps number", "personal public service"],
+        ..Rule::BASE
     },
-    cues: &["pps", "ppsn", "pps number", "personal public service"],
+];
+
+/// An Eircode is that of one house.
+const EIRCODE: Rule = Rule {
+    label: Label::LOCATION,
+    shape: Shape::Of(&["A99****", "A9A****"]),
+    cuts: Cuts::All(&[3]),
+    separators: b" ",
+    bare: Worth::form(0.2),
+    grouped: Worth::form(0.6),
+    cued: 0.9,
+    check: |w| {
+        let (key, house) = w.compact().split_at(3);
+        let known = EIRCODE_AREAS.split(' ').any(|area| area.as_bytes() == key);
+        // The letters that are hardly mistaken for others, and digits.
+        Verdict::form(known && house.iter().all(|c| c.is_ascii_digit() || b"ACDEFHKNPRTVWXY".contains(c)))
+    },
+    cues: &["eircode", "eir code", "postcode", "postal code"],
     ..Rule::BASE
-}];
+};
+
+/// Routing keys.
+const EIRCODE_AREAS: &str = "A41 A42 A45 A63 A67 A75 A81 A82 A83 A84 A85 A86 A91 A92 A94 A96 A98 C15 D01 D02 D03 D04 D05 D06 D07 D08 D09 D10 \
+     D11 D12 D13 D14 D15 D16 D17 D18 D20 D22 D24 D6W E21 E25 E32 E34 E41 E45 E53 E91 F12 F23 F26 F28 F31 F35 F42 F45 \
+     F52 F56 F91 F92 F93 F94 H12 H14 H16 H18 H23 H53 H54 H62 H65 H71 H91 K32 K34 K36 K45 K56 K67 K78 N37 N39 N41 N91 \
+     P12 P14 P17 P24 P25 P31 P32 P36 P43 P47 P51 P56 P61 P67 P72 P75 P81 P85 R14 R21 R32 R35 R42 R45 R51 R56 R93 R95 \
+     T12 T23 T34 T45 T56 V14 V15 V23 V31 V35 V42 V92 V93 V94 V95 W12 W23 W34 W91 X35 X42 X91 Y14 Y21 Y25 Y34 Y35";
 
 pub(super) const NORWAY: &[Rule] = &[Rule {
     label: Label::NO_FODSELSNUMMER,

@@ -29,7 +29,12 @@ pub(super) const RULES: &[Rule] = &[
             }
             let numeric = digits.iter().all(u8::is_ascii_digit);
             let key = u32::from(key[0] & 15) * 10 + u32::from(key[1] & 15);
-            Verdict::check(numeric && birth(w) && 97 - remainder97(&digits) == key)
+            match numeric && birth(w) {
+                false => Verdict::Refuted,
+                true if 97 - remainder97(&digits) == key => Verdict::Agrees,
+                // Mistyped, but still someone's where a word announces it: the digits tell sex, birth and place.
+                true => Verdict::Fits,
+            }
         },
         cues: SOCIAL,
         ..Rule::BASE
@@ -82,6 +87,8 @@ const SOCIAL: &[&str] = &[
     "carte vitale",
     "insee",
     "numéro ss",
+    "sécu",
+    "secu",
 ];
 
 /// Sex (also 3, 4, 7, 8 while a number is provisional) and month (20 to 42 and 50 on where it is not known).

@@ -121,6 +121,22 @@ impl Identifiers {
         Self { cues: Cues::new(&rules), rules, by_place, chosen: locales.chosen() }
     }
 
+    /// What a whole value is that stands for what `cue`, a word of a rule, announces: of such numbers the one whose form it has,
+    /// whether its check digits agree or not.
+    pub(crate) fn cued(&self, cue: &str, value: &str) -> Option<Label> {
+        let window = Window::of(value).filter(|window| window.digits)?;
+        let mut form = None;
+        for rule in self.rules.iter().filter(|rule| rule.cues.contains(&cue)) {
+            let ways = rule.ways(0, window.len(), window.letters, window.separators().len());
+            match ways.into_iter().find_map(|way| rule.verdict(&window, way)) {
+                Some(Verdict::Refuted) => form = form.or(Some(rule.label)),
+                Some(_) => return Some(rule.label),
+                None => {}
+            }
+        }
+        form
+    }
+
     /// Adds the candidates of a text.
     pub(crate) fn find(&self, view: &View<'_>, out: &mut Vec<Span>) {
         let pieces = pieces(view);
@@ -132,6 +148,12 @@ impl Identifiers {
             }
         }
     }
+}
+
+/// Every word that announces a number, of all locales.
+pub(crate) fn cue_words() -> impl Iterator<Item = &'static str> {
+    let rules = TABLES.iter().flat_map(|(_, rules)| rules.iter()).chain(generic::RULES);
+    rules.flat_map(|rule| rule.cues.iter().copied())
 }
 
 /// All lengths, with or without letters, and numbers of separators, in the order of [`place`].

@@ -1,7 +1,8 @@
 //! United Kingdom.
 //!
 //! Sources: NHS Data Dictionary (NHS number); HMRC, National Insurance Manual NIM39110; HM Passport Office; BS 7666 and
-//! the Royal Mail's Programmers' Guide (postcodes); DVLA, driver number format and INF104 (registration marks).
+//! the Royal Mail's Programmers' Guide (postcodes); DVLA, driver number format and INF104 (registration marks);
+//! Pay.UK, EISCD (sort codes).
 
 use super::super::Label;
 use super::super::checksum;
@@ -46,6 +47,16 @@ pub(super) const RULES: &[Rule] = &[
         cued: 0.8,
         check: national_insurance,
         cues: INSURANCE,
+        ..Rule::BASE
+    },
+    Rule {
+        // With the account beside it, which has eight digits, it names the holder.
+        label: Label::ACCOUNT_NUMBER,
+        shape: Shape::Of(&["999999"]),
+        cuts: Cuts::All(&[2, 4]),
+        cued: 0.8,
+        reach: 12,
+        cues: &["sort code", "sortcode"],
         ..Rule::BASE
     },
     Rule {

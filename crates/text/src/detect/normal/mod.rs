@@ -5,16 +5,18 @@
 //! and tokens and allocates nothing. Only the neighbourhood of an edit is searched again, in windows that do not
 //! overlap by more than a fixed length, so the work is linear.
 //! Sources: Unicode UAX #15 (compatibility forms) and UTS #39 (look-alikes), HTML (character references), RFC 3986
-//! section 2.1 (percent-encoding), RFC 8259 section 7 (escapes in JSON strings).
+//! section 2.1 (percent-encoding), RFC 8259 section 7 (escapes in JSON strings), RFC 2045 section 6.7 (quoted-printable).
 
 mod characters;
 mod escapes;
+mod quoted;
 mod spelled;
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::Span;
-use super::view::View;
+use super::view::{self, View};
 
 /// Bytes of context on either side of an edit: more than any detector looks back for a context word.
 const CONTEXT: usize = 160;
@@ -121,6 +123,7 @@ pub(super) fn pieces(view: &View<'_>, found: &mut dyn FnMut(&Piece)) {
         let to = boundary_at_space(view, (from + PIECE_LIMIT).min(view.bytes.len()));
         edits.clear();
         escapes::find(view.text, from..to, &mut edits);
+        quoted::find(view.text, from..to, &mut edits);
         characters::find(view.text, from..to, &mut edits);
         spelled::find(view, from..to, &mut edits);
         if !edits.is_empty() {
@@ -152,6 +155,7 @@ pub(crate) fn undone(value: &str, layers: usize) -> Option<String> {
         let layer = text.as_deref().unwrap_or(value);
         let mut edits = Vec::new();
         escapes::find(layer, 0..layer.len(), &mut edits);
+        quoted::find_in_value(layer, &mut edits);
         characters::find(layer, 0..layer.len(), &mut edits);
         apart(&mut edits);
         if edits.is_empty() {
@@ -167,11 +171,47 @@ pub(crate) fn undone(value: &str, layers: usize) -> Option<String> {
 pub(crate) fn codes(value: &str) -> Vec<(Range<usize>, Option<char>)> {
     let mut edits = Vec::new();
     escapes::find(value, 0..value.len(), &mut edits);
+    quoted::find_in_value(value, &mut edits);
+    apart(&mut edits);
     let says = |edit: &Edit| match edit.with {
         With::Char(c) => Some(c),
         With::Nothing | With::Text(_) => None,
     };
     edits.iter().map(|edit| (edit.start..edit.end, says(edit))).collect()
+}
+
+fn codes_of(text: &str, range: Range<usize>) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    escapes::find(text, range.clone(), &mut edits);
+    quoted::find(text, range, &mut edits);
+    apart(&mut edits);
+    edits
+}
+
+/// Bytes before a border in which a code that it cuts begins: twelve percent-encoded ones of a character, or twenty with lines
+/// broken between.
+const BEFORE_BORDER: usize = 24;
+
+/// A range whose borders cut no code for a character: each that does moves to the end of the code, outwards as far as `within`
+/// allows it.
+pub(crate) fn around_codes(text: &str, range: Range<usize>, within: Range<usize>) -> Range<usize> {
+    let cut = |at: usize| {
+        let bytes = text.as_bytes();
+        let from = at.saturating_sub(BEFORE_BORDER);
+        let stop = bytes.len().min(at + BEFORE_BORDER);
+        let is_sign = |byte: &u8| matches!(byte, b'&' | b'%' | b'\\' | b'=');
+        if at == 0 || at >= bytes.len() || !bytes[from..at].iter().any(is_sign) {
+            return None;
+        }
+        let backslashes = bytes[..from].iter().rev().take(BEFORE_BORDER).take_while(|byte| **byte == b'\\').count();
+        let from = (from - backslashes..=at).find(|from| text.is_char_boundary(*from))?;
+        let stop = (stop..=bytes.len()).find(|stop| text.is_char_boundary(*stop))?;
+        codes_of(text, from..stop).into_iter().find(|code| code.start < at && at < code.end)
+    };
+    let start =
+        cut(range.start).map_or(range.start, |code| if code.start >= within.start { code.start } else { code.end });
+    let end = cut(range.end).map_or(range.end, |code| if code.end <= within.end { code.end } else { code.start });
+    start..end.max(start)
 }
 
 /// A stretch of text with its edits made, and where they lie.
@@ -194,13 +234,61 @@ fn applied(text: &str, range: Range<usize>, edits: &[Edit]) -> (String, Vec<Segm
     (new, segments)
 }
 
-/// Cuts the neighbourhoods of `edits` out of the text; those that meet are one piece.
+/// An e-mail address written with words for its signs, and how it writes them. Holds text of a record.
+pub(crate) struct Spelled {
+    /// The address with its signs.
+    pub(crate) address: String,
+    at: String,
+    local_dot: Option<String>,
+    host_dot: Option<String>,
+}
+
+impl Spelled {
+    /// Reads a value such as `ana dot ruiz at corp dot com`; `None` where it is no such address.
+    pub(crate) fn read(value: &str) -> Option<Self> {
+        static CONTEXT_WORDS: LazyLock<view::Context> = LazyLock::new(view::Context::new);
+        let view = View::new(value, &CONTEXT_WORDS);
+        let mut edits = Vec::new();
+        spelled::find(&view, 0..value.len(), &mut edits);
+        apart(&mut edits);
+        let at = edits.iter().position(|edit| edit.with == With::Char('@'))?;
+        let dot = |edits: &[Edit]| {
+            edits.iter().find(|edit| edit.with == With::Char('.')).map(|edit| value[edit.start..edit.end].to_owned())
+        };
+        Some(Self {
+            address: applied(value, 0..value.len(), &edits).0,
+            at: value[edits[at].start..edits[at].end].to_owned(),
+            local_dot: dot(&edits[..at]),
+            host_dot: dot(&edits[at..]),
+        })
+    }
+
+    /// Another address written in the same way; what is no address stays as it is.
+    pub(crate) fn write(&self, address: &str) -> String {
+        let Some((local, host)) = address.rsplit_once('@') else { return address.to_owned() };
+        let host_dot = self.host_dot.as_deref();
+        let local_dot = self.local_dot.as_deref().or(host_dot);
+        let local = local.replace('.', local_dot.unwrap_or("."));
+        format!("{local}{}{}", self.at, host.replace('.', host_dot.unwrap_or(".")))
+    }
+}
+
+/// Cuts the neighbourhoods of `edits` out of the text; those that meet are one piece. Percent-encoding inside other codes is
+/// also left for the next layer: a web address has it for good, and would end at the space of `a%20b`.
 fn windows(view: &View<'_>, edits: &[Edit], found: &mut dyn FnMut(&Piece)) {
     for near in edits.chunk_by(|left, right| right.start - left.end <= 2 * CONTEXT) {
         let (first, last) = (near[0].start, near[near.len() - 1].end);
         let start = space_before(view, first.saturating_sub(CONTEXT));
         let end = boundary_at_space(view, (last + CONTEXT).min(view.bytes.len()));
-        found(&Piece::new(view, start.min(first)..end.max(last), near));
+        let range = start.min(first)..end.max(last);
+        let byte = |edit: &Edit| view.bytes[edit.start];
+        if near.iter().any(|edit| byte(edit) == b'%')
+            && near.iter().any(|edit| matches!(byte(edit), b'&' | b'\\' | b'='))
+        {
+            let around: Vec<Edit> = near.iter().filter(|edit| byte(edit) != b'%').copied().collect();
+            found(&Piece::new(view, range.clone(), &around));
+        }
+        found(&Piece::new(view, range, near));
     }
 }
 

@@ -35,6 +35,20 @@ const MAILBOXES: &[&str] = &[
     "privacy",
     "security",
     "me",
+    "marketing",
+    "orders",
+    "enquiries",
+    "inquiries",
+    "accounts",
+    "finance",
+    "hr",
+    "legal",
+    "careers",
+    "feedback",
+    "complaints",
+    "reception",
+    "bookings",
+    "reservations",
 ];
 /// Words before a spoken "dot" that are no host.
 const ARTICLES: &[&str] =

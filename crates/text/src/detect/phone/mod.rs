@@ -197,6 +197,7 @@ fn national(view: &View<'_>, groups: &[Token], first: usize, forms: Phones) -> O
         [5, 5] if forms.indian && matches!(lead, b'6'..=b'9') => 0.35,
         [11] | [3, 4, 4] if forms.chinese && is_chinese_mobile(view, own) => 0.35,
         _ if brackets => 0.4,
+        [9] if forms.nine_digits && matches!(lead, b'6'..=b'9') => 0.2,
         [3, 4] => 0.25,
         [_] if digits > 9 => 0.15,
         [_] => 0.1,
@@ -338,6 +339,31 @@ mod tests {
         ] {
             assert_eq!(numbers(&format!("phone: {number}"), 0.5), [number]);
         }
+    }
+
+    #[test]
+    fn words_to_call_somebody_are_known_in_the_languages_of_the_forms() {
+        for (text, number) in [
+            ("Llámame al 612 834 671.", "612 834 671"),
+            ("tel. 612834671", "612834671"),
+            ("Appelez-moi au 0612834671", "0612834671"),
+            ("Chiamami al 347 123 8890", "347 123 8890"),
+            ("Ruf mich unter 0171 2345678 an", "0171 2345678"),
+            ("zadzwoń pod 512 345 678", "512 345 678"),
+            ("Ligue para 912 345 678", "912 345 678"),
+            ("je kunt me bellen op 0612345678", "0612345678"),
+        ] {
+            assert_eq!(numbers(text, 0.5), [number], "{text}");
+        }
+        assert!(numbers("the 612834671 rows of the table", 0.5).is_empty());
+    }
+
+    #[test]
+    fn whose_number_it_is_says_that_it_is_one_for_telephones() {
+        for text in ["her num is 4155550132", "my new number: 4155550132", "that's his number 4155550132"] {
+            assert_eq!(numbers(text, 0.5), ["4155550132"], "{text}");
+        }
+        assert!(numbers("the order number is 4155550132", 0.5).is_empty());
     }
 
     #[test]

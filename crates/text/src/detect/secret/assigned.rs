@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::super::edge::word_after;
 use super::super::view::View;
 use super::super::{Label, Span};
 use super::credential;
@@ -20,12 +21,16 @@ pub(super) enum Named {
     Password,
     Key,
     Pin,
+    /// What a bank asks for to know a customer again: any word.
+    Answer,
     /// `Bearer`, followed by a space.
     Header,
     /// `Basic`, followed by a space and `user:password` in base64.
     Basic,
     /// Name of an account.
     User,
+    /// Name of an account of a network: many other things are said of one.
+    Network,
 }
 
 pub(super) const NAMES: &[(Named, &[&str])] = &[
@@ -112,7 +117,22 @@ pub(super) const NAMES: &[(Named, &[&str])] = &[
             "presharedkey",
         ],
     ),
-    (Named::Pin, &["pin", "pin code", "pincode", "otp", "verification code", "security code", "cvv", "cvc"]),
+    (
+        Named::Pin,
+        &["pin", "pin code", "pincode", "otp", "verification code", "security code", "cvv", "cvv2", "cvc", "cvc2"],
+    ),
+    (
+        Named::Answer,
+        &[
+            "memorable word",
+            "memorable place",
+            "memorable answer",
+            "security answer",
+            "secret answer",
+            "security word",
+            "secret word",
+        ],
+    ),
     (Named::Header, &["authorization: bearer", "bearer"]),
     (Named::Basic, &["authorization: basic", "basic"]),
     (
@@ -153,6 +173,29 @@ pub(super) const NAMES: &[(Named, &[&str])] = &[
             "gebruikersnaam",
         ],
     ),
+    (
+        Named::Network,
+        &[
+            "insta",
+            "instagram",
+            "snap",
+            "snapchat",
+            "twitter",
+            "tiktok",
+            "discord",
+            "telegram",
+            "skype",
+            "kik",
+            "twitch",
+            "reddit",
+            "steam",
+            "xbox",
+            "psn",
+            "venmo",
+            "cash app",
+            "cashapp",
+        ],
+    ),
 ];
 
 /// The value that follows a name such as `password`.
@@ -173,14 +216,16 @@ pub(super) fn value_of(view: &View<'_>, start: usize, end: usize, named: Named) 
             (value, judge(text, named, sign, quoted)?)
         }
         None if named == Named::Password => beside(view, start, end)?,
+        None if named == Named::Pin => code_behind(view, start, end)?,
+        None if named == Named::User => account_behind(view, start, end)?,
         None => return None,
     };
     let kind = match named {
-        Named::Password => "password",
+        Named::Password | Named::Answer => "password",
         Named::Pin => "pin",
         Named::Key | Named::Header => "token",
         Named::Basic => "basic-auth",
-        Named::User => return Some(Span::new(value.start, value.end, Label::USERNAME, score)),
+        Named::User | Named::Network => return Some(Span::new(value.start, value.end, Label::USERNAME, score)),
     };
     Some(credential(value.start, value.end, score, kind))
 }
@@ -226,6 +271,28 @@ fn beside(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, f3
     let found = stop - length..stop;
     let sound = view.text.get(found.clone()).is_some_and(|text| !is_placeholder(text));
     (sound && mixed(&found)).then_some((found, 0.6))
+}
+
+/// The code on the back of a card without a sign before it: "exp 12/27 cvv 123".
+fn code_behind(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, f32)> {
+    let of_card = matches!(view.bytes[start..end].to_ascii_lowercase().as_slice(), b"cvv" | b"cvv2" | b"cvc" | b"cvc2");
+    let rest = view.bytes[end..].strip_prefix(b" ").filter(|_| of_card)?;
+    let digits = rest.iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
+    let found = end + 1..end + 1 + digits;
+    ((3..=4).contains(&digits) && !word_after(view.text, found.end)).then_some((found, 0.55))
+}
+
+/// The name of an account without a sign before it: "username jess_w99". A word alone would be prose, and much that looks made
+/// up stands behind "login".
+fn account_behind(view: &View<'_>, start: usize, end: usize) -> Option<(Range<usize>, f32)> {
+    if view.bytes.get(end) != Some(&b' ') || view.bytes[start..end].eq_ignore_ascii_case(b"login") {
+        return None;
+    }
+    let (found, quoted) = value(view, end + 1, false)?;
+    let text = &view.text[found.clone()];
+    let made_up = text.len() > 4 && text.contains(|c: char| c.is_ascii_digit() || c == '_');
+    let score = user_name(text, false, quoted).filter(|_| made_up)?;
+    Some((found, score))
 }
 
 /// Where the value starts after the name's end, and whether a sign (not the word "is") stood between.
@@ -286,6 +353,9 @@ fn judge(text: &str, named: Named, sign: bool, quoted: bool) -> Option<f32> {
     if named == Named::User {
         return user_name(text, sign, quoted);
     }
+    if named == Named::Network {
+        return user_name(text, sign, quoted).filter(|score| *score > 0.5 && letters > 2);
+    }
     if is_placeholder(text) || length < 4 {
         return (named == Named::Pin && length == 3 && digits == 3).then_some(0.55);
     }
@@ -294,6 +364,7 @@ fn judge(text: &str, named: Named, sign: bool, quoted: bool) -> Option<f32> {
     let member = digits == 0 && text.contains('.') && letters + text.matches(['.', '_']).count() == length;
     match named {
         _ if code || member => None,
+        Named::Answer => (letters > 2).then_some(if sign || quoted { 0.7 } else { 0.55 }),
         Named::Pin => (digits == length && length <= 8).then_some(0.6),
         Named::Password => {
             let mixed = digits > 0 || (symbols > 0 && letters > 0 && !text.contains(' '));
@@ -307,7 +378,7 @@ fn judge(text: &str, named: Named, sign: bool, quoted: bool) -> Option<f32> {
             }
         }
         Named::Basic => decodes_to_pair(text).then_some(0.9),
-        Named::User => None,
+        Named::User | Named::Network => None,
         Named::Key | Named::Header => {
             let bits = entropy(text.as_bytes());
             let random = length >= 16 && digits > 0 && bits > 3.2 && !text.contains(' ');
@@ -321,6 +392,11 @@ fn judge(text: &str, named: Named, sign: bool, quoted: bool) -> Option<f32> {
             }
         }
     }
+}
+
+/// Whether a value that is assigned to the name of an account can be one.
+pub(in crate::detect) fn is_account_name(text: &str) -> bool {
+    user_name(text, true, true).is_some()
 }
 
 /// How much a value looks like the name of an account.

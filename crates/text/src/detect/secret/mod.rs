@@ -16,7 +16,9 @@ use super::edge::{word_after, word_before};
 use super::literals::Literals;
 use super::view::View;
 use super::{Label, Span};
+pub(super) use assigned::is_account_name;
 use assigned::{NAMES, Named};
+pub(super) use placeholder::is_placeholder;
 use vendors::{RULES, Rule};
 
 /// What a literal announces.
@@ -123,9 +125,8 @@ fn vendor(view: &View<'_>, at: usize, rule: &Rule, literal: &str, done: usize) -
     let end = pattern::match_forwards(rule.body, view.bytes, body)?;
     let random = if rule.before.is_empty() { body } else { start };
     let value = view.text.get(random..end)?;
-    let sound = !word_after(view.text, end)
-        && placeholder::entropy(value.as_bytes()) >= rule.entropy
-        && !placeholder::is_placeholder(value);
+    let sound =
+        !word_after(view.text, end) && placeholder::entropy(value.as_bytes()) >= rule.entropy && !is_placeholder(value);
     // A secret web address is one with its scheme.
     let start = if view.bytes[..start].ends_with(b"https://") { start - 8 } else { start };
     sound.then(|| credential(start, end, 1.0, rule.kind))

@@ -4,7 +4,7 @@
 //! its form alone.
 
 /// Whether a value is a placeholder, one of our own replacements, or an example that a vendor publishes.
-pub(super) fn is_placeholder(text: &str) -> bool {
+pub(in crate::detect) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_lowercase();
     let whole = WHOLE.contains(&lower.as_str());
     let marked = MARKS.iter().any(|mark| lower.contains(mark));

@@ -53,6 +53,7 @@ fn connection_strings() {
 
 #[test]
 fn assigned_values() {
+    assert_eq!(found("Memorable word: dragonfruit"), [("dragonfruit", "password")]);
     assert_eq!(found("password: hunter2."), [("hunter2", "password")]);
     assert_eq!(found("my password is Tr0ub4dor&3"), [("Tr0ub4dor&3", "password")]);
     assert_eq!(found("I typed quartz!3804 as the password."), [("quartz!3804", "password")]);
@@ -210,9 +211,25 @@ fn names_of_accounts() {
     assert_eq!(names("my user name is quietfox77."), ["quietfox77"]);
     assert_eq!(names("{\"username\": \"quietfox\"}"), ["quietfox"]);
     assert_eq!(names("Benutzername: q.fuchs7"), ["q.fuchs7"]);
+    assert_eq!(names("add me, insta: quiet.fox77 or my snap is quiet_fox"), ["quiet.fox77", "quiet_fox"]);
+    for none in
+        ["snap: great", "discord is down", "twitter: 10.5", "steam: v1.2", "telegram: https://t.me/x", "instagram: yes"]
+    {
+        assert!(names(none).is_empty(), "{none}");
+    }
     for none in
         ["username: string", "the username is wrong", "username = get_user()", "login: admin", "username: <USERNAME>"]
     {
         assert!(names(none).is_empty(), "{none}");
+    }
+}
+
+#[test]
+fn codes_on_the_back_of_cards() {
+    for text in ["exp 12/27 cvv 123", "CVC: 123", "the cvv2 is 123."] {
+        assert_eq!(found(text), [("123", "pin")], "{text}");
+    }
+    for none in ["cvv 12", "cvc 12345", "the cvv 123abc", "pin 4 legs 123"] {
+        assert_eq!(found(none), [], "{none}");
     }
 }
