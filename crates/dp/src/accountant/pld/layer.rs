@@ -19,6 +19,10 @@ pub(crate) struct Layer {
     log_rounding: f64,
 }
 
+/// What one reading may lose in last places: a delta is the difference of two sums, and an epsilon adds a part of a cell to
+/// a loss. Relative to the sums, and to one more than the loss.
+const READING: f64 = 4.0 * f64::EPSILON;
+
 /// What a convolution gave, before it is tilted back.
 pub(crate) struct Convolved {
     /// Tilted masses at indices modulo the length.
@@ -106,7 +110,7 @@ impl Layer {
         // delta is reached between the grid point below and this one
         let below = self.loss(index - 1);
         let (above, discounted) = self.sums[index - 1];
-        let fixed = self.infinite + self.rounding(below);
+        let fixed = self.infinite + self.rounding(below) + 2.0 * self.last_places(index - 1);
         let into_cell = ((above + fixed - delta) / discounted).ln();
         let epsilon = if into_cell.is_nan() { self.interval } else { into_cell.clamp(0.0, self.interval) };
         Crossing { epsilon: (below + epsilon).max(0.0), rounding: self.rounding(below), slope: discounted / delta }
@@ -124,13 +128,20 @@ impl Layer {
         };
         let loss = self.loss(index);
         let discount = (epsilon - loss).clamp(0.0, self.interval).exp();
-        let delta = (above - discount * discounted).max(0.0) + self.infinite + self.rounding(loss);
+        let finite = (above - discount * discounted).max(0.0) + self.last_places(index);
+        let delta = finite + self.infinite + self.rounding(loss);
         Some(if delta.is_nan() { 1.0 } else { delta.min(1.0) })
     }
 
+    /// Delta at a grid point, with the last places of both readings, so that delta at a crossing is no more than was asked.
     fn at(&self, index: usize) -> f64 {
         let (above, discounted) = self.sums[index];
-        above - discounted + self.infinite + self.rounding(self.loss(index))
+        above - discounted + 2.0 * self.last_places(index) + self.infinite + self.rounding(self.loss(index))
+    }
+
+    fn last_places(&self, index: usize) -> f64 {
+        let (above, discounted) = self.sums[index];
+        READING * (1.0 + self.loss(index)) * (above + discounted)
     }
 
     fn loss(&self, index: usize) -> f64 {
