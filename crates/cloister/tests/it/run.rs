@@ -182,12 +182,22 @@ fn a_run_on_a_dataset_takes_over_what_was_declared_if_the_records_are_the_same()
 
 #[test]
 fn a_gate_that_says_no_is_exit_3() {
-    let place = Place::new();
-    records(&place);
-    // the base was trained on this text, and a step of that size forgets it
-    place.file("public.jsonl", "{\"id\":\"a\",\"text\":\"the miller was not seen\"}\n");
-    let worse = ["--evaluation", "public.jsonl", "--steps", "3", "--learning-rate", "30"];
-    let ran = Ran::of(run(&place, &worse).output().unwrap()).exits(3);
+    // The noise decides what steps of that size do to the base: about one run in fifty is better for it, and rightly passes.
+    let refused = (0..5).find_map(|_| {
+        let place = Place::new();
+        records(&place);
+        place.file("public.jsonl", "{\"id\":\"a\",\"text\":\"the miller was not seen\"}\n");
+        let worse = ["--evaluation", "public.jsonl", "--steps", "3", "--learning-rate", "30"];
+        let ran = Ran::of(run(&place, &worse).output().unwrap());
+        if ran.code == 3 {
+            return Some((place, ran));
+        }
+        let utility = &ran.exits(0).document()["utility"];
+        let loss = |of: &str| utility[of].as_f64().unwrap();
+        assert!(loss("tuned_nats_per_token") <= loss("base_nats_per_token"), "{utility}");
+        None
+    });
+    let (place, ran) = refused.unwrap();
     let document = ran.document();
     assert_eq!(document["verdict"], "refused");
     let gates = document["gates"].as_array().unwrap();
