@@ -61,7 +61,8 @@ for word; do
     case $word in
         text) targets+=(json_lines json table packed parquet arrow detect replace) ;;
         vault)
-            targets+=(note checkpoint tile_path entry_bundle log_entry tlog_proof tlog_policy sealed_header shard_index)
+            targets+=(note checkpoint tile_path entry_bundle log_entry tlog_proof tlog_policy)
+            targets+=(sealed_header shard_index key_ring)
             ;;
         *) targets+=("$word") ;;
     esac

@@ -3,6 +3,7 @@
 //! Invariant: a message carries paths, sizes, indices and names of keys; never a key, plaintext, or the text of an entry.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Result of this engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -168,6 +169,192 @@ pub enum Error {
     /// Two records of a shard have one id.
     #[error("two records of the shard have the same id")]
     DuplicateRecord,
+
+    /// The database refused. Its own words may quote rows, so only its code is told.
+    #[error("the database failed to {action}: {code}")]
+    Database {
+        /// What was asked of it.
+        action: &'static str,
+        /// SQLite's name of the error, or PostgreSQL's SQLSTATE.
+        code: String,
+    },
+    /// A newer version of the product has written the database.
+    #[error("the database has schema {found}, and {known} is the newest that is known here")]
+    NewerSchema {
+        /// The version of its schema.
+        found: u64,
+        /// The newest that this version knows.
+        known: u64,
+    },
+    /// A group of changes failed on its way to the disk.
+    #[error("the changes were not committed")]
+    NotCommitted {
+        /// The cause, which all of the group share.
+        source: Arc<Error>,
+    },
+    /// Whether a commit before is on the disk is not known.
+    #[error("the store stands still since a commit failed; open it again")]
+    Halted,
+    /// What was committed before cannot be written to the folder of the log.
+    #[error("the log cannot be published, and nothing is changed until it can")]
+    Unpublished {
+        /// The cause.
+        source: Arc<Error>,
+    },
+    /// The key that signs the log is not there.
+    #[error("the key that signs the log is not there")]
+    NoSigner,
+    /// An entry in the database is not what was signed.
+    #[error("entry {index} in the database {reason}")]
+    LogRow {
+        /// Its place.
+        index: u64,
+        /// What is wrong, as the rest of the sentence.
+        reason: &'static str,
+    },
+    /// A row in the database is not what the log says.
+    #[error("row `{key}` of table `{table}` {reason}")]
+    Row {
+        /// The table.
+        table: &'static str,
+        /// The row's id.
+        key: String,
+        /// What is wrong, as the rest of the sentence.
+        reason: &'static str,
+    },
+    /// There is no such row.
+    #[error("there is no `{key}` in table `{table}`")]
+    NoRow {
+        /// The table.
+        table: &'static str,
+        /// The id that was asked for.
+        key: String,
+    },
+
+    /// A plan or a limit of the ledger that cannot be.
+    #[error("the plan is refused: {reason}")]
+    Plan {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Neither the dataset nor one it is made of or was made into has a limit.
+    #[error("neither dataset `{dataset}` nor one related to it has a privacy budget")]
+    NoLimit {
+        /// The dataset.
+        dataset: String,
+    },
+    /// The plan would spend more than there is.
+    #[error(
+        "{steps} steps would bring dataset `{dataset}` from epsilon {spent} to {would}, above {limit}; {largest} steps fit"
+    )]
+    OverBudget {
+        /// The dataset whose limit would be passed: the plan's, or one related to it.
+        dataset: String,
+        /// Steps of the plan.
+        steps: u64,
+        /// What is spent, in decimal digits.
+        spent: String,
+        /// What would be spent, in decimal digits.
+        would: String,
+        /// The limit, in decimal digits.
+        limit: String,
+        /// The most steps of the same mechanism that fit under every limit.
+        largest: u64,
+    },
+    /// A reservation does not allow what was asked.
+    #[error("reservation `{reservation}` {reason}")]
+    Reservation {
+        /// Its id.
+        reservation: String,
+        /// What is wrong, as the rest of the sentence.
+        reason: &'static str,
+    },
+    /// The accountant failed, or gave what is no epsilon.
+    #[error("the accountant failed: {reason}")]
+    Accountant {
+        /// Why.
+        reason: String,
+    },
+    /// A key ring does not open: the secret is wrong, or somebody changed the file. Which of them is not said.
+    #[error("the key ring does not open with what was given")]
+    DoesNotUnseal,
+    /// Too many tries have failed.
+    #[error("too many tries failed; the next one is taken in {seconds} s")]
+    TooManyTries {
+        /// Seconds to wait.
+        seconds: u64,
+    },
+    /// A ring has no slot for a provider.
+    #[error("the key ring has no slot of this {provider}")]
+    NoSlot {
+        /// The provider's name.
+        provider: &'static str,
+    },
+    /// A ring would have no slot left.
+    #[error("it is the last slot of the key ring")]
+    LastSlot,
+    /// A provider cannot do its part.
+    #[error("the {provider} failed: {reason}")]
+    Provider {
+        /// The provider's name.
+        provider: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Others than its owner can read a file of a key.
+    #[error("`{}` can be read by others (mode {mode:03o})", path.display())]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The process cannot protect its memory.
+    #[error("the process cannot {what}")]
+    NotHardened {
+        /// What the system refused.
+        what: &'static str,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A ring has no such key.
+    #[error("the key ring has no key of {of}")]
+    NoKey {
+        /// What the key would be of.
+        of: String,
+    },
+    /// A ring has keys of that name.
+    #[error("the key ring has keys of {of} already")]
+    HasKeys {
+        /// What they are of.
+        of: String,
+    },
+    /// A dataset's keys would open for no purpose.
+    #[error("it is the last purpose: {of}")]
+    LastPurpose {
+        /// The dataset and the purpose.
+        of: String,
+    },
+    /// A key was replaced by a newer version: it opens what is there and seals nothing new.
+    #[error("key {key} was replaced by a newer version: it opens, and seals nothing new")]
+    RetiredKey {
+        /// The key's id, in hex.
+        key: String,
+    },
+    /// A key is the version that wraps.
+    #[error("key {key} is the version that wraps; only older ones are destroyed")]
+    CurrentKey {
+        /// The key's id, in hex.
+        key: String,
+    },
+    /// Others are wrapped under a key.
+    #[error("{wraps} keys are wrapped under key {key}")]
+    KeyInUse {
+        /// The key's id, in hex.
+        key: String,
+        /// How many.
+        wraps: usize,
+    },
 }
 
 impl Error {

@@ -9,10 +9,17 @@
 //! records   ──► sealed::ShardWriter  ──► CLO1 file: record by record, index  ──► sealed::ShardReader
 //!               data key wrapped by      opens in its tenant, dataset and
 //!               a Kek, or a subject's    version only
+//!
+//! a change  ──► store::Store ──► row, entry and signed checkpoint in one transaction ──► log::LogWriter
+//!               ledger::Ledger   SQLite or PostgreSQL; held against the log at opening
+//!
+//! passphrase, key file, ──► keys::SealedRing ──► keys::UnsealedRing ──► keys::DatasetKeys ──► seal, open, subjects' keys
+//! keyring, token, server    a file of wrapped    tenants, datasets,     one dataset, for
+//!                           keys                 purposes, rotation     one purpose
 //! ```
 //!
-//! The crate knows files and bytes. It opens no socket, asks nobody for a password, and knows nothing of records but that they
-//! are bytes with an id and a subject.
+//! The crate knows files, bytes and rows. It opens no socket but that of PostgreSQL (feature `postgres`), asks nobody for a
+//! password, and knows nothing of records but that they are bytes with an id and a subject.
 //!
 //! ```
 //! use cloister_vault::log::{Against, LogReader, LogWriter, SignatureKind, SignerKey, verify};
@@ -34,8 +41,11 @@
 mod encoding;
 mod error;
 mod files;
+pub mod keys;
+pub mod ledger;
 pub mod log;
 mod random;
 pub mod sealed;
+pub mod store;
 
 pub use error::{Error, Result};

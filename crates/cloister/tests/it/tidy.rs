@@ -39,6 +39,14 @@ const SILENT_TYPES: &[&str] = &[
     "ChunkBuffer",
     "OpeningReader",
     "SealingWriter",
+    "Passphrase",
+    "Pin",
+    "KeyFile",
+    "RowKey",
+    "Database",
+    "UnsealedRing",
+    "DatasetKeys",
+    "SubjectKey",
 ];
 const LONG_FILE_LINES: usize = 600;
 const LONGEST_FILE_LINES: usize = 1000;

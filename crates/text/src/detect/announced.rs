@@ -4,7 +4,7 @@
 //! decides where the words can be a person and a place.
 
 use super::cue::Cue;
-use super::names::{Names, Word};
+use super::names::Word;
 use super::person::Finder;
 use super::view::{Form, View};
 
@@ -26,13 +26,13 @@ pub(crate) enum Announced {
 }
 
 /// What stands around the bytes from `start` to `end`, which are whole tokens.
-pub(crate) fn announced(view: &View<'_>, names: &Names, start: usize, end: usize) -> Announced {
+pub(crate) fn announced(view: &View<'_>, start: usize, end: usize) -> Announced {
     let first = view.tokens.partition_point(|token| token.start < start);
     let count = view.tokens[first..].iter().take(WORDS + 1).take_while(|token| token.end <= end).count();
     if count == 0 || count > WORDS {
         return Announced::No;
     }
-    let finder = Finder::new(view, names);
+    let finder = Finder::new(view);
     let last = first + count - 1;
     // What is part of more: `Dr. Martens Street`, `@paris`.
     let capital_behind = finder.gap_before(last + 1) == " "
@@ -78,13 +78,13 @@ fn speaks(finder: &Finder<'_, '_>, first: usize, last: usize) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::detect::{Context, names};
+    use crate::detect::Context;
 
     fn of(text: &str, name: &str) -> Announced {
         let context = Context::new();
         let view = View::new(text, &context);
         let start = text.find(name).unwrap();
-        announced(&view, names::shared(), start, start + name.len())
+        announced(&view, start, start + name.len())
     }
 
     #[test]

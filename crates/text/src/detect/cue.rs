@@ -2,7 +2,9 @@
 //!
 //! Invariant: at most a dozen tokens around a run are looked at.
 
-use super::names::Word;
+use std::borrow::Cow;
+
+use super::names::{Known, Word};
 use super::person::Finder;
 use super::view::Form;
 
@@ -25,20 +27,19 @@ impl Finder<'_, '_> {
             return Cue::None;
         }
         let one = self.lower(index - 1);
+        let before = self.known(index - 1);
         let near = matches!(gap, " " | ". " | "." | "  ") || gap == "\u{a0}";
         if self.is_monsieur(index - 1) {
             return Cue::Honorific;
         }
-        if near && self.known(index - 1).is(Word::Honorific) {
+        if near && before.is(Word::Honorific) {
             // Honorifics that are also words count only with a capital, and "miss" not at all in small letters.
-            if self.view.tokens[index - 1].form != Form::Lower
-                || matches!(one.as_str(), "mr" | "mrs" | "ms" | "dr" | "prof")
-            {
+            if self.view.tokens[index - 1].form != Form::Lower || matches!(&*one, "mr" | "mrs" | "ms" | "dr" | "prof") {
                 return Cue::Honorific;
             }
         }
         let labelled = gap.starts_with(':') && gap.len() <= 5 && !gap.contains("//");
-        let two = if index > 1 { self.lower(index - 2) } else { String::new() };
+        let two = if index > 1 { self.lower(index - 2) } else { Cow::Borrowed("") };
         if labelled
             && (one == "name"
                 || one == "nombre"
@@ -49,11 +50,11 @@ impl Finder<'_, '_> {
         {
             return Cue::Naming;
         }
-        if labelled && self.names.look_up(&one).is(Word::FormLabel) {
+        if labelled && before.is(Word::FormLabel) {
             return Cue::Greeting;
         }
         let question = gap == "? " && one == "name";
-        if question || (gap == " " && matches!(one.as_str(), "is" | "was" | "s") && (two == "name" || two == "names")) {
+        if question || (gap == " " && matches!(&*one, "is" | "was" | "s") && (two == "name" || two == "names")) {
             return Cue::Naming;
         }
         if one == "llamo" && two == "me"
@@ -63,8 +64,7 @@ impl Finder<'_, '_> {
         {
             return Cue::Naming;
         }
-        if matches!(gap, ",\n" | ",\n\n" | "\n" | ", " | "!\n" | ",\r\n") && self.names.look_up(&one).is(Word::SignOff)
-        {
+        if matches!(gap, ",\n" | ",\n\n" | "\n" | ", " | "!\n" | ",\r\n") && before.is(Word::SignOff) {
             return Cue::Greeting;
         }
         if gap == " " || gap == ", " {
@@ -72,12 +72,12 @@ impl Finder<'_, '_> {
             if gap == " " && one == "dear" {
                 return Cue::Naming;
             }
-            if pair || self.names.look_up(&one).is(Word::Cue) {
+            if pair || before.is(Word::Cue) {
                 return Cue::Greeting;
             }
         }
         // "I'm" is one token.
-        if gap == " " && matches!(one.as_str(), "i'm" | "im" | "it's") {
+        if gap == " " && matches!(&*one, "i'm" | "im" | "it's") {
             return Cue::Greeting;
         }
         if gap == ", " && self.sentence_greets(index) {
@@ -104,7 +104,7 @@ impl Finder<'_, '_> {
         {
             // `Ana M. Ruiz`, but `Bonjour M. Ruiz` and `Monsieur M. Ruiz`.
             let known = self.known(index - 1);
-            if known.is_name() || !(known.ordinary || FRENCH.contains(&self.lower(index - 1).as_str())) {
+            if known.is_name() || !(known.ordinary || FRENCH.contains(&&*self.lower(index - 1))) {
                 return false;
             }
         }
@@ -115,8 +115,8 @@ impl Finder<'_, '_> {
             let accents =
                 self.view.word(token).contains(['é', 'è', 'ê', 'ë', 'à', 'â', 'ç', 'î', 'ï', 'ô', 'û', 'ù', 'œ']);
             let word = self.lower(at);
-            french += usize::from(accents || FRENCH.contains(&word.as_str()));
-            english += usize::from(ENGLISH.contains(&word.as_str()));
+            french += usize::from(accents || FRENCH.contains(&&*word));
+            english += usize::from(ENGLISH.contains(&&*word));
         }
         french > english
     }
@@ -134,7 +134,7 @@ impl Finder<'_, '_> {
     pub(super) fn acts(&self, first: usize, last: usize) -> bool {
         let gap = self.gap_before(last + 1);
         let after = self.lower(last + 1);
-        let said = |word: &str| self.names.look_up(word).is(Word::Verb);
+        let said = |index: usize| self.known(index).is(Word::Verb);
         let possessive = gap.starts_with(['\'', '\u{2019}', '\u{b4}']) && after == "s";
         let kin = (possessive && self.known(last + 2).is(Word::Kin)) || self.is_relative(first);
         let addressed = gap == ", "
@@ -143,28 +143,28 @@ impl Finder<'_, '_> {
                 "can", "could", "please", "would", "you", "i", "thanks", "thank", "how", "what", "do", "did", "are",
                 "your",
             ]
-            .contains(&after.as_str());
-        (gap == " " && said(&after))
-            || (first > 0 && matches!(self.gap_before(first), " " | ", " | " \"") && said(&self.lower(first - 1)))
+            .contains(&&*after);
+        (gap == " " && said(last + 1))
+            || (first > 0 && matches!(self.gap_before(first), " " | ", " | " \"") && said(first - 1))
             || kin
             || addressed
     }
 
     /// Whether the word before says whose relative somebody is: "his wife X".
     pub(super) fn is_relative(&self, first: usize) -> bool {
-        first > 0 && self.gap_before(first) == " " && RELATIVES.contains(&self.lower(first - 1).as_str())
+        first > 0 && self.gap_before(first) == " " && RELATIVES.contains(&&*self.lower(first - 1))
     }
 
     /// What the neighbours say against a person: companies, places, groups.
     pub(super) fn against(&self, first: usize, last: usize) -> f32 {
         let beside = matches!(self.gap_before(last + 1), " " | ", ");
-        let after = if beside { self.lower(last + 1) } else { String::new() };
+        let after = if beside { self.known(last + 1) } else { Known::default() };
         let capital = self.token(last + 1).is_some_and(|t| t.form != Form::Lower);
         let mut penalty = 0.0;
-        if self.names.look_up(&after).is(Word::Organisation) && capital {
+        if after.is(Word::Organisation) && capital {
             penalty += 0.45;
         }
-        if beside && self.names.look_up(&after).is(Word::Company) {
+        if after.is(Word::Company) {
             penalty += 0.45;
         }
         // "Jana Nerudy 894" is a street.
@@ -195,7 +195,7 @@ impl Finder<'_, '_> {
                 "south",
                 "st",
             ]
-            .contains(&before.as_str())
+            .contains(&&*before)
             {
                 penalty += 0.3;
             } else if before == "in" && last == first {
@@ -228,7 +228,7 @@ impl Finder<'_, '_> {
                 "apologies",
                 "goodbye",
             ]
-            .contains(&self.lower(first).as_str())
+            .contains(&&*self.lower(first))
         })
     }
 }

@@ -4,16 +4,16 @@
 
 use std::collections::HashSet;
 
-use super::names::{Names, SUFFIXES, Word, plain};
+use super::names::{SUFFIXES, Word, plain};
 use super::person::{Finder, Part};
 use super::view::{Form, Token, View};
 use super::{Label, Span};
 
 /// Gives persons to capital words that are listed with one: "Vin, Dwayne, Ty & Michelle".
-pub(super) fn listed_together(view: &View<'_>, names: &Names, spans: &mut Vec<Span>) {
+pub(super) fn listed_together(view: &View<'_>, spans: &mut Vec<Span>) {
     let mut sure: Vec<(usize, usize)> = spans.iter().filter(|s| s.score >= 0.5).map(|s| (s.start, s.end)).collect();
     sure.sort_unstable();
-    let finder = Finder::new(view, names);
+    let finder = Finder::new(view);
     let covered = |at: usize, sure: &[(usize, usize)]| {
         sure.partition_point(|(start, _)| *start <= at).checked_sub(1).is_some_and(|n| sure[n].1 > at)
     };
@@ -31,7 +31,7 @@ pub(super) fn listed_together(view: &View<'_>, names: &Names, spans: &mut Vec<Sp
             sure_beside && view.tokens.get(other).is_some_and(|t| t.form == Form::Title)
         };
         let joined = |left: usize| matches!(finder.gap_before(left + 1), ", " | " & ");
-        let and = |index: usize| matches!(finder.lower(index).as_str(), "and" | "or" | "y" | "und" | "et");
+        let and = |index: usize| matches!(&*finder.lower(index), "and" | "or" | "y" | "und" | "et");
         let with_left =
             index > 0 && joined(index - 1) && beside(index - 1) || index > 1 && and(index - 1) && beside(index - 2);
         let with_right = joined(index) && beside(index + 1) || and(index + 1) && beside(index + 2);
@@ -50,17 +50,16 @@ pub(super) fn listed_together(view: &View<'_>, names: &Names, spans: &mut Vec<Sp
 }
 
 /// The parts of every name that was found with confidence.
-pub(super) fn parts_of_full_names(views: &[View<'_>], found: &[Vec<Span>], names: &Names) -> HashSet<String> {
+pub(super) fn parts_of_full_names(views: &[View<'_>], found: &[Vec<Span>]) -> HashSet<String> {
     let mut parts = HashSet::new();
     for (view, spans) in views.iter().zip(found) {
         for span in spans.iter().filter(|span| span.label == Label::PERSON && span.score >= 0.55) {
             let first = view.tokens.partition_point(|token| token.start < span.start);
-            let words = || view.tokens[first..].iter().take_while(|token| token.end <= span.end);
-            for token in words().filter(|token| token.is_word() && token.end - token.start > 2) {
-                let lower = plain(view.word(token));
-                let known = names.look_up(&lower);
+            let words = (first..).zip(&view.tokens[first..]).take_while(|(_, token)| token.end <= span.end);
+            for (index, token) in words.filter(|(_, token)| token.is_word() && token.end - token.start > 2) {
+                let known = view.known(index);
                 if !(known.common || known.ordinary || known.is(Word::Particle)) {
-                    parts.insert(lower);
+                    parts.insert(plain(view.word(token)));
                 }
             }
         }
@@ -113,7 +112,7 @@ pub(super) fn surnames(views: &[View<'_>], found: &mut [Vec<Span>]) {
 }
 
 /// Capital words that stand in the local part of an e-mail address of the document: "Penhaligon" and `bpenhaligon27@`.
-pub(super) fn parts_of_addresses(views: &[View<'_>], names: &Names, parts: &mut HashSet<String>) {
+pub(super) fn parts_of_addresses(views: &[View<'_>], parts: &mut HashSet<String>) {
     const ADDRESSES: usize = 16;
     let mut locals = Vec::new();
     for view in views {
@@ -128,11 +127,10 @@ pub(super) fn parts_of_addresses(views: &[View<'_>], names: &Names, parts: &mut 
         return;
     }
     for view in views {
-        let long = |token: &&Token| token.form == Form::Title && token.end - token.start > 3;
-        for token in view.tokens.iter().filter(long) {
-            let word = view.word(token);
-            let known = names.look_up(word);
-            let lower = plain(word);
+        let long = |token: &Token| token.form == Form::Title && token.end - token.start > 3;
+        for (index, token) in view.tokens.iter().enumerate().filter(|(_, token)| long(token)) {
+            let known = view.known(index);
+            let lower = plain(view.word(token));
             if !known.ordinary && !known.common && locals.iter().any(|local| local.contains(&lower)) {
                 parts.insert(lower);
             }
@@ -141,11 +139,11 @@ pub(super) fn parts_of_addresses(views: &[View<'_>], names: &Names, parts: &mut 
 }
 
 /// Adds the capital words that are parts of names of the document, each with an unknown capital word beside it.
-pub(super) fn single_parts(view: &View<'_>, names: &Names, parts: &HashSet<String>, spans: &mut Vec<Span>) {
+pub(super) fn single_parts(view: &View<'_>, parts: &HashSet<String>, spans: &mut Vec<Span>) {
     let mut covered: Vec<(usize, usize)> =
         spans.iter().filter(|span| span.score >= 0.5).map(|span| (span.start, span.end)).collect();
     covered.sort_unstable();
-    let finder = Finder::new(view, names);
+    let finder = Finder::new(view);
     for (index, token) in view.tokens.iter().enumerate() {
         if !matches!(token.form, Form::Title | Form::Upper) {
             continue;

@@ -55,7 +55,6 @@ pub use label::Label;
 use locale::{Addresses, Locales, Phones};
 use member::Announcement;
 pub(crate) use member::announces;
-use names::Names;
 pub(crate) use names::plain;
 use secret::Secrets;
 pub(crate) use view::{Context, Form, Token, View};
@@ -147,7 +146,6 @@ pub struct Detector {
     identifiers: Identifiers,
     phones: Phones,
     addresses: Addresses,
-    names: &'static Names,
     tagger: Option<&'static tagger::Model<'static>>,
     classifier: Option<Classifier>,
 }
@@ -177,7 +175,6 @@ impl Detector {
             identifiers: Identifiers::new(&locales),
             phones: locales.phones(),
             addresses: locales.addresses(),
-            names: names::shared(),
             tagger: if options.tagger { Some(tagger::shared()?) } else { None },
             classifier: None,
         })
@@ -291,7 +288,7 @@ impl Detector {
         if let Some(classifier) = &self.classifier {
             classified = classifier.find(&views.iter().map(|view| view.text).collect::<Vec<_>>());
         }
-        tagger::document::find(views, self.names, self.tagger, classified, self.options.recall)
+        tagger::document::find(views, self.tagger, classified, self.options.recall)
     }
 
     fn rules(&self, view: &View<'_>) -> Vec<Span> {

@@ -4,9 +4,11 @@
 //! name that was found in a document makes its parts count everywhere in that document.
 //! A word that is also an ordinary one ("Will", "May", "Grace") is never a name by itself.
 
+use std::borrow::Cow;
+
 use super::cue::Cue;
 use super::document::{listed_together, parts_of_addresses, parts_of_full_names, single_parts, surnames};
-use super::names::{Known, Names, SUFFIXES, Word, plain};
+use super::names::{Known, SUFFIXES, Word, plain};
 use super::view::{Form, Token, View};
 use super::{Label, Span};
 
@@ -14,19 +16,19 @@ use super::{Label, Span};
 const NAME_WORDS: usize = 6;
 
 /// Finds names in each text of one document, by what stands in that text alone.
-pub(crate) fn find(views: &[View<'_>], names: &Names) -> Vec<Vec<Span>> {
-    let mut found: Vec<Vec<Span>> = views.iter().map(|view| Finder::new(view, names).run()).collect();
+pub(crate) fn find(views: &[View<'_>]) -> Vec<Vec<Span>> {
+    let mut found: Vec<Vec<Span>> = views.iter().map(|view| Finder::new(view).run()).collect();
     for (view, spans) in views.iter().zip(&mut found) {
         if !spans.is_empty() {
-            listed_together(view, names, spans);
+            listed_together(view, spans);
         }
     }
     found
 }
 
 /// Where the name begins that follows a French `M.` between `start` and `end`; `None` where there is none.
-pub(crate) fn behind_monsieur(view: &View<'_>, names: &Names, start: usize, end: usize) -> Option<usize> {
-    let finder = Finder::new(view, names);
+pub(crate) fn behind_monsieur(view: &View<'_>, start: usize, end: usize) -> Option<usize> {
+    let finder = Finder::new(view);
     let first = view.tokens.partition_point(|token| token.start < start);
     let own = view.tokens[first..].iter().take_while(|token| token.end <= end).count();
     let title = (first..first + own).rev().find(|index| finder.is_monsieur(*index))?;
@@ -34,13 +36,13 @@ pub(crate) fn behind_monsieur(view: &View<'_>, names: &Names, start: usize, end:
 }
 
 /// Adds what the names that were `found` say of other words of the document.
-pub(crate) fn complete(views: &[View<'_>], names: &Names, found: &mut [Vec<Span>]) {
+pub(crate) fn complete(views: &[View<'_>], found: &mut [Vec<Span>]) {
     surnames(views, found);
-    let mut parts = parts_of_full_names(views, found, names);
-    parts_of_addresses(views, names, &mut parts);
+    let mut parts = parts_of_full_names(views, found);
+    parts_of_addresses(views, &mut parts);
     if !parts.is_empty() {
         for (view, spans) in views.iter().zip(found) {
-            single_parts(view, names, &parts, spans);
+            single_parts(view, &parts, spans);
         }
     }
 }
@@ -77,13 +79,12 @@ impl Part {
 
 pub(super) struct Finder<'a, 'v> {
     pub(super) view: &'v View<'a>,
-    pub(super) names: &'v Names,
     spans: Vec<Span>,
 }
 
 impl<'a, 'v> Finder<'a, 'v> {
-    pub(super) fn new(view: &'v View<'a>, names: &'v Names) -> Self {
-        Self { view, names, spans: Vec::new() }
+    pub(super) fn new(view: &'v View<'a>) -> Self {
+        Self { view, spans: Vec::new() }
     }
 
     fn run(mut self) -> Vec<Span> {
@@ -102,12 +103,18 @@ impl<'a, 'v> Finder<'a, 'v> {
         self.view.tokens.get(index)
     }
 
-    pub(super) fn lower(&self, index: usize) -> String {
-        self.token(index).map(|token| plain(self.view.word(token))).unwrap_or_default()
+    /// A token in lower case without diacritics; empty past the last.
+    pub(super) fn lower(&self, index: usize) -> Cow<'a, str> {
+        let Some(token) = self.token(index) else { return Cow::Borrowed("") };
+        let word = self.view.word(token);
+        match token.form {
+            Form::Lower | Form::Number if word.is_ascii() => Cow::Borrowed(word),
+            _ => Cow::Owned(plain(word)),
+        }
     }
 
     pub(super) fn known(&self, index: usize) -> Known {
-        self.token(index).map(|token| self.names.look_up(self.view.word(token))).unwrap_or_default()
+        self.view.known(index)
     }
 
     /// The gap before a token; empty before the first.
@@ -125,11 +132,11 @@ impl<'a, 'v> Finder<'a, 'v> {
         let word = self.view.word(token);
         match token.form {
             Form::Initial => return Part::Initial,
-            Form::Lower if self.names.look_up(word).is(Word::Particle) => return Part::Particle,
+            Form::Lower if self.known(index).is(Word::Particle) => return Part::Particle,
             Form::Lower | Form::Mixed | Form::Number | Form::Code | Form::Uncased => return Part::Other,
             Form::Title | Form::Upper => {}
         }
-        let known = self.names.look_up(word);
+        let known = self.known(index);
         match () {
             () if known.ordinary || known.is(Word::Stop) || is_contraction(word) => Part::Other,
             () if known.common && known.is_given() && known.mostly_given() => Part::WeakGiven,
@@ -360,16 +367,15 @@ impl<'a, 'v> Finder<'a, 'v> {
         let gap = self.gap_before(index);
         let naming = (gap == " " || gap == ": " || gap == "? ") && {
             let one = self.lower(index - 1);
-            let two = if index > 1 { self.lower(index - 2) } else { String::new() };
+            let two = if index > 1 { self.lower(index - 2) } else { Cow::Borrowed("") };
             ((one == "is" || one == "s") && two == "name" && gap == " ")
                 || (one == "name" && gap != " ")
-                || (matches!(one.as_str(), "mr" | "mrs" | "ms" | "dr") && index > 0)
+                || (matches!(&*one, "mr" | "mrs" | "ms" | "dr") && index > 0)
                 || (one == "am" && two == "i" && known.mostly_given() && !known.common)
                 || (one == "i'm" && known.mostly_given() && !known.common)
         };
-        let honorific = index > 0
-            && matches!(gap, ". " | " ")
-            && ["mr", "mrs", "ms", "dr"].contains(&self.lower(index - 1).as_str());
+        let honorific =
+            index > 0 && matches!(gap, ". " | " ") && ["mr", "mrs", "ms", "dr"].contains(&&*self.lower(index - 1));
         let long = |token: &Token| token.end - token.start > 3;
         if naming || honorific {
             let mut last = index;
@@ -440,7 +446,7 @@ impl<'a, 'v> Finder<'a, 'v> {
         if self.view.tokens[last].form == Form::Initial && last > first && self.view.at(end) == b'.' {
             end += 1;
         }
-        if SUFFIXES.contains(&self.lower(last).as_str()) && last > first {
+        if SUFFIXES.contains(&&*self.lower(last)) && last > first {
             end = self.view.tokens[last - 1].end;
         }
         if start >= end {

@@ -2,7 +2,10 @@
 //!
 //! Invariant: tokens are sorted, do not overlap, and lie on character boundaries.
 
+use std::cell::OnceCell;
+
 use super::literals::Literals;
+use super::names::{self, Known};
 
 /// How a token is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,6 +261,8 @@ pub(crate) struct View<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) tokens: Vec<Token>,
     hits: Vec<Hit>,
+    /// What the gazetteer knows about each token.
+    known: OnceCell<Vec<Known>>,
 }
 
 impl<'a> View<'a> {
@@ -269,7 +274,7 @@ impl<'a> View<'a> {
                 hits.push(Hit { start: hit.start, end: hit.end, topic: context.topics[hit.literal] });
             }
         });
-        Self { text, bytes, tokens: tokens(text), hits }
+        Self { text, bytes, tokens: tokens(text), hits, known: OnceCell::new() }
     }
 
     /// Whether a word for `topic` ends at most `reach` bytes before `start`, or begins within 24 bytes after `end`.
@@ -289,6 +294,16 @@ impl<'a> View<'a> {
 
     pub(crate) fn word(&self, token: &Token) -> &'a str {
         &self.text[token.start..token.end]
+    }
+
+    /// What the gazetteer knows about the token at `index`; nothing past the last. Every token is looked up once.
+    pub(crate) fn known(&self, index: usize) -> Known {
+        let look_up = |token: &Token| match token.form {
+            Form::Number => Known::default(),
+            _ => names::shared().look_up(self.word(token)),
+        };
+        let known = self.known.get_or_init(|| self.tokens.iter().map(look_up).collect());
+        known.get(index).copied().unwrap_or_default()
     }
 
     /// The text between two tokens that follow each other.

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a bounded number of tokens around a preposition is looked at.
 
-use super::names::{Names, Word};
+use super::names::Word;
 use super::view::{Form, Token, View};
 use super::{Label, Span};
 
@@ -89,14 +89,14 @@ pub(crate) fn leads_to_place(view: &View<'_>, index: usize) -> bool {
 }
 
 /// Adds the places that are said to be some.
-pub(crate) fn find(view: &View<'_>, names: &Names, spans: &mut Vec<Span>) {
+pub(crate) fn find(view: &View<'_>, spans: &mut Vec<Span>) {
     for (index, token) in view.tokens.iter().enumerate().skip(2) {
         let before = &view.tokens[index - 1];
         let short = before.form == Form::Lower && before.end - before.start < 8;
         if !(short && is_capital(token) && leads_to_place(view, index)) {
             continue;
         }
-        if let Some(end) = run(view, names, index) {
+        if let Some(end) = run(view, index) {
             spans.push(Span::new(token.start, end, Label::LOCATION, SCORE));
         }
     }
@@ -107,13 +107,13 @@ fn is_capital(token: &Token) -> bool {
 }
 
 /// The end of the name that begins at `first`; none where its first word is no name.
-fn run(view: &View<'_>, names: &Names, first: usize) -> Option<usize> {
-    let plain = |token: &Token| {
-        let known = names.look_up(view.word(token));
+fn run(view: &View<'_>, first: usize) -> Option<usize> {
+    let plain = |index: usize| {
+        let known = view.known(index);
         !(known.ordinary || known.is(Word::Stop) || known.is(Word::Honorific) || known.is(Word::Company))
     };
     let mut last = first;
-    if !plain(&view.tokens[first]) || view.tokens[first].end - view.tokens[first].start < 2 {
+    if !plain(first) || view.tokens[first].end - view.tokens[first].start < 2 {
         return None;
     }
     while last < first + WORDS {
@@ -121,10 +121,10 @@ fn run(view: &View<'_>, names: &Names, first: usize) -> Option<usize> {
             let token = view.tokens.get(last + on)?;
             matches!(view.gap(&view.tokens[last + on - 1], token), " " | "-").then_some(token)
         };
-        let joined = |token: &Token| is_capital(token) && plain(token);
+        let joined = |on: usize, token: &Token| is_capital(token) && plain(last + on);
         last += match (next(1), next(2)) {
-            (Some(one), _) if joined(one) => 1,
-            (Some(one), Some(two)) if JOINERS.contains(&view.word(one)) && joined(two) => 2,
+            (Some(one), _) if joined(1, one) => 1,
+            (Some(one), Some(two)) if JOINERS.contains(&view.word(one)) && joined(2, two) => 2,
             _ => break,
         };
     }
@@ -135,13 +135,13 @@ fn run(view: &View<'_>, names: &Names, first: usize) -> Option<usize> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::detect::{Context, names};
+    use crate::detect::Context;
 
     fn places(text: &str) -> Vec<&str> {
         let context = Context::new();
         let view = View::new(text, &context);
         let mut spans = Vec::new();
-        find(&view, names::shared(), &mut spans);
+        find(&view, &mut spans);
         spans.iter().map(|span| &text[span.start..span.end]).collect()
     }
 

@@ -9,7 +9,6 @@ use super::eponym::is_eponym;
 use super::judge::{Judge, is_field_name};
 use super::model::Model;
 use super::{Kind, hints_of};
-use crate::detect::names::Names;
 use crate::detect::{Announced, announced};
 use crate::detect::{Form, Label, Span, Token, View, person, plain, whereabouts};
 
@@ -24,33 +23,32 @@ const WORDS: usize = 4;
 /// what a classifier found in each text, names and others; empty without one. It fills gaps.
 pub(crate) fn find(
     views: &[View<'_>],
-    names: &Names,
     model: Option<&Model<'_>>,
     classified: Vec<Vec<Span>>,
     recall: f32,
 ) -> Vec<Vec<Span>> {
-    let mut found = person::find(views, names);
+    let mut found = person::find(views);
     if model.is_none() && classified.is_empty() {
-        person::complete(views, names, &mut found);
+        person::complete(views, &mut found);
         return found;
     }
     let mut sought = Sought::default();
     if let Some(model) = model {
         for (view, people) in views.iter().zip(&mut found) {
-            tagged(view, names, model, recall, &mut sought, people);
+            tagged(view, model, recall, &mut sought, people);
         }
     }
     for ((view, spans), classified) in views.iter().zip(&mut found).zip(classified) {
         fill_gaps(view, classified, recall, &mut sought, spans);
     }
     for (view, spans) in views.iter().zip(&mut found) {
-        let by_name = |span: &Span| announced(view, names, span.start, span.end) == Announced::Sure;
+        let by_name = |span: &Span| announced(view, span.start, span.end) == Announced::Sure;
         spans.retain(|span| !is_eponym(view, span.start) || by_name(span));
     }
-    person::complete(views, names, &mut found);
+    person::complete(views, &mut found);
     for (view, spans) in views.iter().zip(&mut found) {
         spans.retain_mut(|span| without_address(view, span));
-        without_monsieur(view, names, spans);
+        without_monsieur(view, spans);
     }
     let sought = sought.names();
     if !sought.is_empty() {
@@ -81,20 +79,13 @@ impl<'a> Sought<'a> {
 }
 
 /// Puts the tagger's names beside those of the rules in one text, and leaves out what the tagger knows better.
-fn tagged<'a>(
-    view: &View<'a>,
-    names: &Names,
-    model: &Model<'_>,
-    recall: f32,
-    sought: &mut Sought<'a>,
-    people: &mut Vec<Span>,
-) {
+fn tagged<'a>(view: &View<'a>, model: &Model<'_>, recall: f32, sought: &mut Sought<'a>, people: &mut Vec<Span>) {
     let hints = hints_of(view, people);
     let said = people.iter().filter(|span| (LIKELY_RULE..SURE_RULE).contains(&span.score));
-    let said = said.filter(|span| announced(view, names, span.start, span.end) >= Announced::Addressed);
+    let said = said.filter(|span| announced(view, span.start, span.end) >= Announced::Addressed);
     let said: Vec<Span> = said.copied().collect();
     people.retain(|span| span.score >= SURE_RULE);
-    let judge = Judge { view, names, gazetteer: *model.gazetteer() };
+    let judge = Judge { view, gazetteer: *model.gazetteer() };
     let mut proposed = Vec::new();
     for name in model.names(view, &hints) {
         if !is_written_by_us(view, name.start, name.end) {
@@ -109,7 +100,7 @@ fn tagged<'a>(
     // A person that is plainly announced, and a place where somebody lives, which the tagger does not know.
     let tagged = Covered::of(people.iter());
     let mut more = said;
-    whereabouts::find(view, names, &mut more);
+    whereabouts::find(view, &mut more);
     people.extend(more.into_iter().filter(|span| !tagged.touches(span.start, span.end)));
 }
 
@@ -227,10 +218,10 @@ fn without_address(view: &View<'_>, span: &mut Span) -> bool {
 }
 
 /// Lets persons' names begin behind the French `M.`, which stays beside what takes their place.
-fn without_monsieur(view: &View<'_>, names: &Names, spans: &mut Vec<Span>) {
+fn without_monsieur(view: &View<'_>, spans: &mut Vec<Span>) {
     spans.retain_mut(|span| {
         if span.label == Label::PERSON
-            && let Some(start) = person::behind_monsieur(view, names, span.start, span.end)
+            && let Some(start) = person::behind_monsieur(view, span.start, span.end)
         {
             span.start = start;
         }

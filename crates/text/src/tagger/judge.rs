@@ -6,7 +6,7 @@
 
 use super::gazetteer::{Classes, Gazetteer};
 use super::{Kind, Name};
-use crate::detect::names::{Names, Word};
+use crate::detect::names::Word;
 use crate::detect::whereabouts::leads_to_place;
 use crate::detect::{Announced, Form, Token, View, announced, plain};
 
@@ -49,7 +49,6 @@ const RELATED: f32 = 0.5;
 
 pub(super) struct Judge<'a> {
     pub(super) view: &'a View<'a>,
-    pub(super) names: &'a Names,
     pub(super) gazetteer: Gazetteer<'a>,
 }
 
@@ -96,7 +95,7 @@ impl Judge<'_> {
         if name.kind == Kind::Place && self.is_nationality(first, to) {
             return None;
         }
-        let said = announced(self.view, self.names, start, end);
+        let said = announced(self.view, start, end);
         let kind = self.kind(name, own, said, is_part);
         if kind == Kind::Person {
             let least = match said {
@@ -120,8 +119,8 @@ impl Judge<'_> {
         let first = self.view.tokens.partition_point(|token| token.start < name.start);
         match name.kind {
             Kind::Place if own.iter().all(Token::is_word) => {
-                let ordinary = |token: &Token| self.names.look_up(self.view.word(token)).ordinary;
-                let given = self.is_given_name(own) && !own[1..].iter().any(ordinary);
+                let mut rest = first + 1..first + own.len();
+                let given = self.is_given_name(first) && !rest.any(|index| self.view.known(index).ordinary);
                 let unsure = is_part || name.probability < PLAIN;
                 let is_person = match said {
                     Announced::Sure => true,
@@ -136,9 +135,7 @@ impl Judge<'_> {
                 };
                 if is_person { Kind::Person } else { Kind::Place }
             }
-            Kind::Person | Kind::Organisation if said == Announced::No && self.is_whereabouts(first, own) => {
-                Kind::Place
-            }
+            Kind::Person | Kind::Organisation if said == Announced::No && self.is_whereabouts(first) => Kind::Place,
             // A country, and a city that is nobody's name.
             Kind::Person if said == Announced::No && classes.any(large.with(Classes::CITY)) && !classes.any(person) => {
                 Kind::Place
@@ -153,8 +150,8 @@ impl Judge<'_> {
     }
 
     /// Somebody lives there or goes there, and it is no given name: "lived in Carol's house".
-    fn is_whereabouts(&self, first: usize, own: &[Token]) -> bool {
-        leads_to_place(self.view, first) && !self.is_given_name(own)
+    fn is_whereabouts(&self, first: usize) -> bool {
+        leads_to_place(self.view, first) && !self.is_given_name(first)
     }
 
     fn word(&self, index: usize) -> &str {
@@ -167,7 +164,7 @@ impl Judge<'_> {
 
     /// `Ana Ruiz Phone: 555`: the next field of a form.
     fn is_label(&self, index: usize) -> bool {
-        let known = self.names.look_up(self.word(index));
+        let known = self.view.known(index);
         let colon = self.view.at(self.view.tokens[index].end) == b':';
         colon && (known.ordinary || known.is(Word::FormLabel) || known.common && !known.is_name())
     }
@@ -175,13 +172,13 @@ impl Judge<'_> {
     /// `Ciao Giulia`, `Driver Szymański`, `le saluda Joaquín`: a word before a name, and none of it.
     fn leads_to_name(&self, index: usize) -> bool {
         let tokens = &self.view.tokens;
-        let known = self.names.look_up(self.word(index));
+        let known = self.view.known(index);
         let capital = tokens.get(index + 1).is_some_and(|token| token.form != Form::Lower);
         match tokens[index].form {
             Form::Lower => capital && !known.is(Word::Particle) && !known.is_name(),
             _ => {
                 let cue = known.is(Word::Cue) || known.is(Word::Honorific) || known.is(Word::FormLabel);
-                let rest = self.names.look_up(self.word(index + 1));
+                let rest = self.view.known(index + 1);
                 let apart = !known.is_name() && !known.is(Word::Particle) && !rest.ordinary;
                 apart && capital && (cue || known.ordinary)
             }
@@ -210,7 +207,7 @@ impl Judge<'_> {
 
     fn is_ordinary(&self, first: usize, to: usize) -> bool {
         (first..to).all(|index| {
-            let known = self.names.look_up(self.word(index));
+            let known = self.view.known(index);
             known.ordinary || known.common && !known.is_name() || self.classes(index, index + 1).any(Classes::ORDINARY)
         })
     }
@@ -242,10 +239,8 @@ impl Judge<'_> {
             || own.iter().any(|token| self.gazetteer.look_up(&plain(self.view.word(token))).any(part))
     }
 
-    fn is_given_name(&self, own: &[Token]) -> bool {
-        own.first().is_some_and(|token| {
-            let known = self.names.look_up(self.view.word(token));
-            known.mostly_given() && !known.common && !known.is(Word::Place)
-        })
+    fn is_given_name(&self, index: usize) -> bool {
+        let known = self.view.known(index);
+        known.mostly_given() && !known.common && !known.is(Word::Place)
     }
 }

@@ -5,7 +5,7 @@
 use super::features::{self, BORDER, Word};
 use super::sequence::{Sequence, Source, sequences};
 use super::{Model, hints_of};
-use crate::detect::{Context, Token, View, names, person};
+use crate::detect::{Context, Token, View, person};
 
 pub use super::gap::GAPS;
 pub use super::gazetteer::{Classes, Gazetteer, build as build_gazetteer};
@@ -43,7 +43,7 @@ impl<'a> Extractor<'a> {
     /// The sequences of a text.
     pub fn sequences(&self, text: &str) -> Vec<Features> {
         let view = View::new(text, &self.context);
-        let people = person::find(std::slice::from_ref(&view), names::shared()).pop().unwrap_or_default();
+        let people = person::find(std::slice::from_ref(&view)).pop().unwrap_or_default();
         let hints = hints_of(&view, &people);
         let text_of = |token: &Token| view.word(token);
         let word = |index: usize| {
@@ -75,7 +75,7 @@ impl<'a> Extractor<'a> {
     /// The names that `model` finds: first byte, one past the last, kind by its place in [`super::Kind::ALL`], probability.
     pub fn names(&self, model: &Model<'_>, text: &str) -> Vec<(usize, usize, usize, f32)> {
         let view = View::new(text, &self.context);
-        let people = person::find(std::slice::from_ref(&view), names::shared()).pop().unwrap_or_default();
+        let people = person::find(std::slice::from_ref(&view)).pop().unwrap_or_default();
         let names = model.names(&view, &hints_of(&view, &people));
         names.into_iter().map(|name| (name.start, name.end, name.kind as usize, name.probability)).collect()
     }

@@ -1,13 +1,22 @@
 //! Integration tests of the vault.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod crash;
 mod entries;
+mod faults;
+mod keys;
+mod keys_providers;
+mod keys_rotation;
+mod keys_unseal;
 mod laws;
+mod ledger;
 mod logs;
 mod notes;
 mod peer;
+mod places;
 mod sealed;
 mod shards;
+mod store;
 mod vectors;
 mod witness;
 mod wycheproof;
