@@ -258,7 +258,8 @@ proptest! {
         prop_assert!(once.kept.len() == 1 || once.text != value);
         // Of digits, a Safe Harbor leaves those of years.
         let year = replacer(Profile::HipaaSafeHarbor, "").replace(&context, &value, &whole(&value, DATE, None));
-        let years_only = |text: &str, others: usize| (text.bytes().filter(u8::is_ascii_digit).count() + others) % 4 == 0;
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        let years_only = |text: &str, others: usize| (digits(text) + others).is_multiple_of(4);
         let mut holds = years_only(&year.text, 0);
         // Only where there are codes: `=20` is a space, and `=2500` may be a year or a code with text behind it.
         if value.contains(CODES) {
