@@ -146,7 +146,8 @@ impl Known {
 
 /// The gazetteer.
 pub(crate) struct Names {
-    words: HashMap<Box<[u8]>, Known, BuildHasherDefault<ShortKeys>>,
+    /// By [`fingerprint`], so that a look-up reads one place and compares nothing else.
+    words: HashMap<u64, Known, BuildHasherDefault<Fingerprint>>,
     pools: [Vec<Vec<&'static str>>; 3],
 }
 
@@ -188,6 +189,35 @@ impl Hasher for ShortKeys {
     }
 }
 
+/// A number for a word: no two of eight bytes or fewer share it, and of longer ones any two with a probability of 2^-64.
+fn fingerprint(word: &[u8]) -> u64 {
+    let mut hash = ShortKeys::default();
+    // Far enough apart that words of different lengths cannot meet before they are mixed: their bytes are ASCII.
+    hash.0 = (word.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+    hash.write(word);
+    // Not `finish`, which folds it to half as many bits.
+    hash.0
+}
+
+/// A number that is a hash already.
+#[derive(Default)]
+struct Fingerprint(u64);
+
+impl Hasher for Fingerprint {
+    fn write(&mut self, bytes: &[u8]) {
+        // Only numbers are hashed with it; whatever else comes is folded.
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// The gazetteer of this process.
 pub(crate) fn shared() -> &'static Names {
     static NAMES: OnceLock<Names> = OnceLock::new();
@@ -196,8 +226,8 @@ pub(crate) fn shared() -> &'static Names {
 
 impl Names {
     fn build() -> Self {
-        let mut words: HashMap<Box<[u8]>, Known, BuildHasherDefault<ShortKeys>> = HashMap::default();
-        let key = |word: &str| plain(word).into_bytes().into_boxed_slice();
+        let mut words: HashMap<u64, Known, BuildHasherDefault<Fingerprint>> = HashMap::default();
+        let key = |word: &str| fingerprint(plain(word).as_bytes());
         words.reserve(40_000);
         for word in COMMON.split_whitespace() {
             words.entry(key(word)).or_default().common = true;
@@ -259,15 +289,16 @@ impl Names {
             folded = plain(word);
             folded.as_bytes()
         };
-        if let Some(known) = self.words.get(key) {
+        if let Some(known) = self.words.get(&fingerprint(key)) {
             return *known;
         }
         // `Smith-Jones` and `O'Brien` are as well known as their parts.
         match key.iter().position(|byte| matches!(byte, b'-' | b'\'')) {
             Some(joint) => {
                 let (left, right) = (&key[..joint], &key[joint + 1..]);
-                let right = self.words.get(right).copied().unwrap_or_default();
-                let left_known = left.len() < 3 || self.words.get(left).is_some_and(|known| known.is_name());
+                let right = self.words.get(&fingerprint(right)).copied().unwrap_or_default();
+                let left_known =
+                    left.len() < 3 || self.words.get(&fingerprint(left)).is_some_and(|known| known.is_name());
                 if left_known { right } else { Known::default() }
             }
             None => Known::default(),
@@ -363,6 +394,16 @@ mod tests {
         assert!(names.look_up("Smith-Jones").is_surname());
         assert!(names.look_up("Will").common);
         assert!(!names.look_up("Account").is_given());
+    }
+
+    #[test]
+    fn no_two_words_share_a_fingerprint() {
+        let lists = [CENSUS, INTERNATIONAL, COMMON, CUES, WORDS];
+        let words: std::collections::BTreeSet<String> =
+            lists.iter().flat_map(|list| list.split_whitespace()).map(plain).collect();
+        let fingerprints: std::collections::HashSet<u64> =
+            words.iter().map(|word| fingerprint(word.as_bytes())).collect();
+        assert_eq!((fingerprints.len(), words.len() > 20_000), (words.len(), true));
     }
 
     #[test]

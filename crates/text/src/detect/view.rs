@@ -2,7 +2,7 @@
 //!
 //! Invariant: tokens are sorted, do not overlap, and lie on character boundaries.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use super::literals::Literals;
 use super::names::{self, Known};
@@ -261,8 +261,8 @@ pub(crate) struct View<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) tokens: Vec<Token>,
     hits: Vec<Hit>,
-    /// What the gazetteer knows about each token.
-    known: OnceCell<Vec<Known>>,
+    /// What the gazetteer knows about each token that was asked for.
+    known: OnceCell<Box<[Cell<Option<Known>>]>>,
 }
 
 impl<'a> View<'a> {
@@ -296,14 +296,19 @@ impl<'a> View<'a> {
         &self.text[token.start..token.end]
     }
 
-    /// What the gazetteer knows about the token at `index`; nothing past the last. Every token is looked up once.
+    /// What the gazetteer knows about the token at `index`; nothing past the last. A token is looked up once, and only if asked
+    /// for: most are not.
     pub(crate) fn known(&self, index: usize) -> Known {
-        let look_up = |token: &Token| match token.form {
-            Form::Number => Known::default(),
-            _ => names::shared().look_up(self.word(token)),
-        };
-        let known = self.known.get_or_init(|| self.tokens.iter().map(look_up).collect());
-        known.get(index).copied().unwrap_or_default()
+        let Some(token) = self.tokens.get(index) else { return Known::default() };
+        let memo = &self.known.get_or_init(|| vec![Cell::new(None); self.tokens.len()].into())[index];
+        memo.get().unwrap_or_else(|| {
+            let known = match token.form {
+                Form::Number => Known::default(),
+                _ => names::shared().look_up(self.word(token)),
+            };
+            memo.set(Some(known));
+            known
+        })
     }
 
     /// The text between two tokens that follow each other.
