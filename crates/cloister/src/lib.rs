@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod keys;
 pub mod parallel;
 pub mod progress;
+pub mod project;
 pub mod protect;
 pub mod pull;
 pub mod release;

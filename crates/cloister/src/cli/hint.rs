@@ -4,10 +4,13 @@
 //! | --- | --- |
 //! | 1 failed | the work could not be done: no network, a full disk, a status of a server, training that broke |
 //! | 2 usage or config | the request makes no sense: flags, `cloister.toml`, a file that is missing, is a folder or exists, data that cannot be read, a base that is not there |
-//! | 4 integrity | a digest is not the pinned or recorded one; a snapshot or an adapter just written is damaged |
+//! | 4 integrity | a digest is not the pinned or recorded one; a snapshot or an adapter just written is damaged; a file of a project is not what was written |
+//! | 5 denied | the rules of a project say no; a secret does not open it |
 //! | 130 interrupted | Ctrl-C |
 //!
-//! 0, 3 and 5 are verdicts of finished work, not errors. The first cause in the chain that is known here decides.
+//! 0 and 3 are verdicts of finished work, not errors. The first cause in the chain that is known here decides.
+
+mod project;
 
 use std::io;
 
@@ -46,6 +49,9 @@ impl Usage {
 pub fn advise(error: &anyhow::Error) -> Advice {
     let known = error.chain().find_map(|cause| {
         None.or_else(|| cause.downcast_ref().map(usage))
+            .or_else(|| cause.downcast_ref().map(project::project))
+            .or_else(|| cause.downcast_ref().map(project::vault))
+            .or_else(|| cause.downcast_ref().map(project::access))
             .or_else(|| cause.downcast_ref().map(file))
             .or_else(|| cause.downcast_ref().map(pulling))
             .or_else(|| cause.downcast_ref().map(taking_in))

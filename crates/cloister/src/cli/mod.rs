@@ -5,6 +5,7 @@
 //! Invariants: data goes to stdout, everything else to stderr; an error is one `error:` line with its causes and one
 //! `hint:` line; no secret is ever taken from a flag. Source of the conventions: clig.dev.
 
+mod access;
 mod audit;
 mod bench;
 mod budget;
@@ -17,11 +18,14 @@ mod doctor;
 mod generate;
 pub mod hint;
 mod ingest;
+mod init;
 mod input;
 mod lines;
+mod log;
 mod man;
 mod model;
 mod origin;
+mod project;
 mod protect;
 mod pull;
 mod ranks;
@@ -29,6 +33,7 @@ mod release;
 mod review;
 mod run;
 mod scan;
+mod secret;
 mod train;
 mod training;
 mod words;
@@ -84,6 +89,8 @@ macro_rules! verbs {
 }
 
 verbs! {
+    /// Make a project: a vault, a log and a first owner
+    Init(init),
     /// Fetch a base model, checked against its pinned digest
     Pull(pull),
     /// Take records in: quality, duplicates, provenance, digest
@@ -104,6 +111,10 @@ verbs! {
     Audit(audit),
     /// Compute privacy: epsilon of a plan, or the noise for an epsilon
     Budget(budget),
+    /// Say who may do what in a project: members, grants, policies
+    Access(access),
+    /// Show, prove and verify the log of a project
+    Log(log),
     /// Measure the throughput of an engine on generated input
     Bench(bench),
     /// Show what this machine has and what it lacks

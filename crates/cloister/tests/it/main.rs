@@ -13,6 +13,7 @@ mod metrics;
 #[cfg(feature = "mpi")]
 mod mpi;
 mod process;
+mod project;
 mod protect;
 mod pull_hub;
 mod pull_index;

@@ -47,6 +47,8 @@ const SILENT_TYPES: &[&str] = &[
     "UnsealedRing",
     "DatasetKeys",
     "SubjectKey",
+    "Secrets",
+    "ForStore",
 ];
 const LONG_FILE_LINES: usize = 600;
 const LONGEST_FILE_LINES: usize = 1000;

@@ -74,11 +74,11 @@ impl SealedRing {
     pub fn unseal(&self, provider: &dyn Provider, _: &Hardened) -> Result<UnsealedRing> {
         let attempt = || {
             let (file, bytes) = read(&self.path)?;
-            let key = unwrap_any(&file, provider)?;
+            let (slot, key) = unwrap_any(&file, provider)?;
             if !file.is_authentic(&bytes, key.expose())? {
                 return Err(Error::DoesNotUnseal);
             }
-            Ok(UnsealedRing::new(&self.path, &key, file.generation))
+            Ok(UnsealedRing::new(&self.path, &key, slot, file.generation))
         };
         if provider.kind().is_guessable() { limited(&self.path, attempt) } else { attempt() }
     }
@@ -91,6 +91,7 @@ type Observer = Box<dyn FnMut(Step) -> Result<()> + Send>;
 pub struct UnsealedRing {
     path: PathBuf,
     key: LockedKey,
+    opened_by: Slot,
     /// The newest generation that was read or written.
     seen: AtomicU64,
     observer: Mutex<Observer>,
@@ -104,23 +105,31 @@ impl UnsealedRing {
     pub fn create(path: &Path, provider: &dyn Provider, _: &Hardened) -> Result<Self> {
         let key = DataKey::random()?;
         let ring = Id::random()?;
-        let slots = vec![slot(ring, provider, &key)?];
+        let first = slot(ring, provider, &key)?;
+        let opened_by = Slot { id: first.id, kind: first.kind };
+        let slots = vec![first];
         let file = RingFile { ring, generation: 1, slots, tenant_keys: Vec::new(), dataset_keys: Vec::new() };
-        let unsealed = Self::new(path, &key, file.generation);
+        let unsealed = Self::new(path, &key, opened_by, file.generation);
         let _lock = lock(path)?;
         unsealed.write(&file, key.expose(), Existing::Keep)?;
         Ok(unsealed)
     }
 
-    fn new(path: &Path, key: &DataKey, generation: u64) -> Self {
+    fn new(path: &Path, key: &DataKey, opened_by: Slot, generation: u64) -> Self {
         let key = LockedKey::new(&KeyBytes::new(*key.expose()));
-        Self { path: path.into(), key, seen: generation.into(), observer: Mutex::new(Box::new(|_| Ok(()))) }
+        Self { path: path.into(), key, opened_by, seen: generation.into(), observer: Mutex::new(Box::new(|_| Ok(()))) }
     }
 
     /// Lets `observer` hear of every step of a writing; an error of its stops the writing there.
     #[must_use]
     pub fn observed(self, observer: impl FnMut(Step) -> Result<()> + Send + 'static) -> Self {
         Self { observer: Mutex::new(Box::new(observer)), ..self }
+    }
+
+    /// The way by which it was opened: where each person has one of their own, it tells who is there.
+    #[must_use]
+    pub fn opened_by(&self) -> Slot {
+        self.opened_by
     }
 
     /// Whether the ring key is in memory that is not swapped.
@@ -145,6 +154,18 @@ impl UnsealedRing {
     /// under another ring key.
     pub fn slots(&self) -> Result<Vec<Slot>> {
         Ok(slots(&self.file()?))
+    }
+
+    /// The slot that a provider opens, if there is one. Where slots tell people apart, two of them must not have one secret.
+    ///
+    /// # Errors
+    /// Those of the provider and of [`UnsealedRing::slots`].
+    pub fn slot_of(&self, provider: &dyn Provider) -> Result<Option<Slot>> {
+        match unwrap_any(&self.file()?, provider) {
+            Ok((slot, _)) => Ok(Some(slot)),
+            Err(Error::DoesNotUnseal | Error::NoSlot { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Adds a way to open it.
@@ -184,11 +205,14 @@ impl UnsealedRing {
         let key = DataKey::random()?;
         let _lock = lock(&self.path)?;
         let mut file = self.file()?;
-        file.slots = vec![slot(file.ring, provider, &key)?];
+        let only = slot(file.ring, provider, &key)?;
+        let opened_by = Slot { id: only.id, kind: only.kind };
+        file.slots = vec![only];
         self.rewrap_tenant_keys(&mut file, key.expose())?;
         file.generation = next(file.generation)?;
         self.write(&file, key.expose(), Existing::Replace)?;
         self.key = LockedKey::new(&KeyBytes::new(*key.expose()));
+        self.opened_by = opened_by;
         Ok(())
     }
 
@@ -263,14 +287,14 @@ fn slot_context(ring: Id, slot: Id, kind: ProviderKind) -> Result<Vec<u8>> {
     context("slot", &[&ring.0, &slot.0, &[kind.byte()]])
 }
 
-/// The ring key from the first slot that the provider opens.
-fn unwrap_any(file: &RingFile, provider: &dyn Provider) -> Result<DataKey> {
+/// The first slot that the provider opens, and the ring key in it.
+fn unwrap_any(file: &RingFile, provider: &dyn Provider) -> Result<(Slot, DataKey)> {
     let kind = provider.kind();
     let mut outcome = Err(Error::NoSlot { provider: kind.name() });
     for slot in file.slots.iter().filter(|slot| slot.kind == kind) {
         outcome = match provider.unwrap(&slot.payload, &slot_context(file.ring, slot.id, kind)?) {
             Err(Error::KeyDoesNotOpen) => Err(Error::DoesNotUnseal),
-            opened_or_failed => return opened_or_failed,
+            opened_or_failed => return opened_or_failed.map(|key| (Slot { id: slot.id, kind }, key)),
         };
     }
     outcome

@@ -43,9 +43,11 @@
 //! # store.write(&Request::new("init", me.clone()), |tx| {
 //! #     let (created, name, roles) = (tx.now(), String::from("x"), Words::default());
 //! #     let (kind, state) = (PrincipalKind::User, PrincipalState::Active);
-//! #     tx.insert(&TenantRow { id: "t".into(), name: name.clone(), created })?;
+//! #     let (preset, ring) = (String::from("gdpr"), 1);
+//! #     tx.insert(&TenantRow { id: "t".into(), name: name.clone(), preset, four_eyes: true, ring, created })?;
 //! #     let (id, tenant) = (String::from("u1"), String::from("t"));
-//! #     tx.insert(&PrincipalRow { id, tenant: tenant.clone(), name: name.clone(), kind, roles, state, created })?;
+//! #     let (slot, owned) = (None, tenant.clone());
+//! #     tx.insert(&PrincipalRow { id, tenant: owned, name: name.clone(), kind, roles, state, slot, created })?;
 //! #     let (id, owner, sensitivity, purposes) = ("d".into(), "u1".into(), "high".into(), Words::default());
 //! #     let state = DatasetState::Active;
 //! #     tx.insert(&DatasetRow { id, tenant, name, owner, sensitivity, purposes, state, created })?;

@@ -24,8 +24,8 @@
 //! // A change and its entry: both, or neither.
 //! let request = Request::new("tenant.create", me.clone()).on("tenant", "t1");
 //! let receipt = store.write(&request, |tx| {
-//!     let created = tx.now();
-//!     tx.insert(&TenantRow { id: "t1".into(), name: "Support".into(), created })
+//!     let (id, name, preset, created) = ("t1".into(), "Support".into(), "gdpr".into(), tx.now());
+//!     tx.insert(&TenantRow { id, name, preset, four_eyes: true, ring: 1, created })
 //! })?;
 //! assert_eq!(receipt.index, 0);
 //! // What leaves the house is announced first, and its end is told.
@@ -60,14 +60,15 @@ pub use opening::{Opening, Unmatched};
 use publisher::{Publisher, Signer, Worker};
 pub use request::{Detail, Intent, Receipt, Request};
 pub use rows::{
-    ApprovalDecision, ApprovalRow, DatasetRow, DatasetState, GrantRow, GrantState, ObjectRow, PrincipalKind,
-    PrincipalRow, PrincipalState, Row, RowKey, RunRow, RunState, SubjectKeyRow, TenantRow, VersionRow, VersionState,
+    ApprovalDecision, ApprovalRow, DatasetRow, DatasetState, GrantRow, ObjectRow, PolicyRow, PolicyState,
+    PrincipalKind, PrincipalRow, PrincipalState, Row, RowKey, RunRow, RunState, SubjectKeyRow, TenantRow, VersionRow,
+    VersionState,
 };
 pub use schema::newest as newest_schema;
 pub use tx::{Tx, View};
 pub use value::{Decimal, Words};
 
-use crate::log::entry::{Outcome, Phase};
+use crate::log::entry::{Instant, Outcome, Phase};
 use crate::log::{SignedCheckpoint, SignerKey, VerifierKey, tiles};
 use crate::{Error, Result};
 
@@ -273,14 +274,20 @@ impl Store {
         self.submit(&draft, |_| Ok(()))
     }
 
-    /// Ends an announced act with a change: its outcome is `ok`, in the same transaction.
+    /// Ends an announced act with a change: its outcome is `ok`, in the same transaction. Where the change fails, the outcome is
+    /// `failed`; where that cannot be written either, the intent stays without one.
     ///
     /// # Errors
-    /// As [`Store::write`]. The intent is given back in no case; after an error it stays without outcome.
+    /// As [`Store::write`].
     pub fn complete<T>(&self, intent: Intent, change: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<Receipt<T>> {
         let (request, req) = (&intent.request, Some(intent.receipt.id));
         let (phase, result) = (Phase::Outcome, Some(Outcome::Ok));
-        self.submit(&Draft { request, phase, result, req, changes: true }, change)
+        let done = self.submit(&Draft { request, phase, result, req, changes: true }, change);
+        if done.is_err() {
+            // The error of the change is the one to tell.
+            let _ = self.outcome(intent, Outcome::Failed);
+        }
+        done
     }
 
     /// Reads several things in one state of the store.
@@ -318,6 +325,15 @@ impl Store {
     /// [`Error::Halted`].
     pub fn checkpoint(&self) -> Result<Option<SignedCheckpoint>> {
         Ok(self.core()?.head.signed.clone())
+    }
+
+    /// The time of the last entry that this process knows of. What is decided before that is decided too early: the machine's
+    /// clock was set back.
+    ///
+    /// # Errors
+    /// [`Error::Halted`].
+    pub fn last(&self) -> Result<Option<Instant>> {
+        Ok(self.core()?.head.time)
     }
 
     /// Waits until the files of the log hold all that was committed, for proofs of it.

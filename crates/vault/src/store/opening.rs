@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::group::{Head, State, entries};
 use super::request::subject;
 use super::rows::{
-    ApprovalRow, BudgetRow, DatasetRow, FACT, GrantRow, Guard, ObjectRow, PrincipalRow, Row, RowKey, RunRow,
+    ApprovalRow, BudgetRow, DatasetRow, FACT, GrantRow, Guard, ObjectRow, PolicyRow, PrincipalRow, Row, RowKey, RunRow,
     SubjectKeyRow, TenantRow, VersionRow, parse,
 };
 use super::tx::selection;
@@ -238,6 +238,7 @@ impl<'a> Scan<'a> {
         self.check_table::<ObjectRow>(connection, key)?;
         self.check_table::<SubjectKeyRow>(connection, key)?;
         self.check_table::<GrantRow>(connection, key)?;
+        self.check_table::<PolicyRow>(connection, key)?;
         self.check_table::<ApprovalRow>(connection, key)?;
         self.check_table::<RunRow>(connection, key)?;
         self.check_table::<BudgetRow>(connection, key)

@@ -152,6 +152,12 @@ rows! {
         id: String,
         /// What people call it.
         name: String,
+        /// The preset that it began with.
+        preset: String,
+        /// Whether what one person must not do alone needs a second one.
+        four_eyes: bool,
+        /// The generation that its key ring had when it was last changed: an older ring was restored by other hands.
+        ring: u64,
         /// When it was made.
         created: Instant,
     }
@@ -170,6 +176,8 @@ rows! {
         roles: Words,
         /// Whether it may act at all.
         state: PrincipalState,
+        /// The slot of the key ring that it opens.
+        slot: Option<Id>,
         /// When it was made.
         created: Instant,
     }
@@ -254,26 +262,44 @@ rows! {
         created: Instant,
     }
 
-    /// A permission that ends, for one purpose.
+    /// A permission that ends, for one purpose. Where it stands follows from what is in it and the instant.
     pub GrantRow in "access_grant", Mac {
         /// Its id.
         id: String,
+        /// Its tenant.
+        tenant: String,
         /// Who has it.
         who: String,
-        /// On what.
-        dataset: String,
+        /// On what: kind and id, with a colon between.
+        resource: String,
         /// For what.
         purpose: String,
-        /// The actions that it permits.
-        actions: Words,
         /// Who asked for it.
         requested_by: String,
-        /// From when on.
-        not_before: Instant,
-        /// Until when.
+        /// Until when, this instant not included.
         expires: Instant,
-        /// Where it stands.
-        state: GrantState,
+        /// How often it was changed.
+        revision: u64,
+        /// All of it, in the words of the engine that decides.
+        body: String,
+    }
+
+    /// Policies of a project's own, from their proposal on.
+    pub PolicyRow in "policy_set", Mac {
+        /// Its id.
+        id: String,
+        /// Its tenant.
+        tenant: String,
+        /// Who proposed them.
+        proposed_by: String,
+        /// Where they stand.
+        state: PolicyState,
+        /// How often the proposal was changed.
+        revision: u64,
+        /// The proposal, in the words of the engine that decides.
+        body: String,
+        /// Their text.
+        policies: String,
     }
 
     /// What one person decided on a grant, a policy, a rotation, an export or a release. Never changed or removed.
@@ -366,16 +392,14 @@ words_of! {
 }
 
 words_of! {
-    /// Where a grant stands.
-    GrantState {
-        /// Asked for.
-        Requested = "requested",
-        /// Given.
-        Approved = "approved",
-        /// Not given.
-        Refused = "refused",
-        /// Taken back.
-        Revoked = "revoked",
+    /// Where policies of a project's own stand.
+    PolicyState {
+        /// Proposed, approved or not.
+        Proposed = "proposed",
+        /// They hold.
+        Holds = "holds",
+        /// They held, and others do now.
+        Replaced = "replaced",
     }
 }
 

@@ -48,6 +48,9 @@ const MIGRATIONS: &[Migration] = &[
             CREATE TABLE tenant (
                 id TEXT PRIMARY KEY NOT NULL,
                 name TEXT NOT NULL UNIQUE,
+                preset TEXT NOT NULL,
+                four_eyes INTEGER NOT NULL CHECK (four_eyes IN (0, 1)),
+                ring INTEGER NOT NULL CHECK (ring >= 0),
                 created INTEGER NOT NULL,
                 entry INTEGER NOT NULL,
                 mac BLOB NOT NULL
@@ -59,6 +62,7 @@ const MIGRATIONS: &[Migration] = &[
                 kind TEXT NOT NULL,
                 roles TEXT NOT NULL,
                 state TEXT NOT NULL,
+                slot TEXT UNIQUE,
                 created INTEGER NOT NULL,
                 entry INTEGER NOT NULL,
                 mac BLOB NOT NULL,
@@ -115,19 +119,31 @@ const MIGRATIONS: &[Migration] = &[
             CREATE INDEX subject_key_dataset ON subject_key (dataset);
             CREATE TABLE access_grant (
                 id TEXT PRIMARY KEY NOT NULL,
+                tenant TEXT NOT NULL REFERENCES tenant (id),
                 who TEXT NOT NULL REFERENCES principal (id),
-                dataset TEXT NOT NULL REFERENCES dataset (id),
+                resource TEXT NOT NULL,
                 purpose TEXT NOT NULL,
-                actions TEXT NOT NULL,
                 requested_by TEXT NOT NULL REFERENCES principal (id),
-                not_before INTEGER NOT NULL,
                 expires INTEGER NOT NULL,
-                state TEXT NOT NULL,
+                revision INTEGER NOT NULL CHECK (revision >= 0),
+                body TEXT NOT NULL,
                 entry INTEGER NOT NULL,
                 mac BLOB NOT NULL
             ) STRICT;
-            CREATE INDEX access_grant_dataset ON access_grant (dataset);
+            CREATE INDEX access_grant_resource ON access_grant (resource);
             CREATE INDEX access_grant_who ON access_grant (who);
+            CREATE TABLE policy_set (
+                id TEXT PRIMARY KEY NOT NULL,
+                tenant TEXT NOT NULL REFERENCES tenant (id),
+                proposed_by TEXT NOT NULL REFERENCES principal (id),
+                state TEXT NOT NULL,
+                revision INTEGER NOT NULL CHECK (revision >= 0),
+                body TEXT NOT NULL,
+                policies TEXT NOT NULL,
+                entry INTEGER NOT NULL,
+                mac BLOB NOT NULL
+            ) STRICT;
+            CREATE INDEX policy_set_state ON policy_set (state);
             CREATE TABLE approval (
                 id TEXT PRIMARY KEY NOT NULL,
                 kind TEXT NOT NULL,

@@ -72,6 +72,20 @@ impl Column for u64 {
     }
 }
 
+impl Column for bool {
+    fn to_value(&self) -> Value {
+        Value::Number((*self).into())
+    }
+
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Number(0) => Some(false),
+            Value::Number(1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
 impl Column for Vec<u8> {
     fn to_value(&self) -> Value {
         Value::Bytes(self.clone())

@@ -369,3 +369,30 @@ fn a_ring_of_the_first_version_of_the_format_opens() {
     assert_eq!(open(&ring.dataset(&SUPPORT).unwrap(), &sealed).unwrap(), b"sealed under the first version");
     assert_eq!(ring.tenant_keys("acme").unwrap().len(), 2);
 }
+
+/// Where each person has a slot of their own, the one that opened tells who is there.
+#[test]
+fn a_ring_tells_which_slot_opened_it() {
+    let mut rings = Rings::new();
+    let first = rings.ring.opened_by();
+    assert_eq!(rings.ring.slots().unwrap(), [first]);
+    let others: Vec<KeyFile> =
+        ["b", "c"].iter().map(|name| KeyFile::create(&rings.folder.path().join(name)).unwrap()).collect();
+    let slots: Vec<_> = others.iter().map(|provider| rings.ring.add_slot(provider).unwrap()).collect();
+    for (provider, slot) in others.iter().zip(&slots) {
+        let ring = SealedRing::open(&rings.path()).unwrap().unseal(provider, &hardened()).unwrap();
+        assert_eq!(ring.opened_by(), *slot);
+    }
+    assert_eq!(rings.again().unwrap().opened_by(), first);
+    assert_eq!(rings.ring.slot_of(&others[1]).unwrap(), Some(slots[1]));
+    let stranger = KeyFile::create(&rings.folder.path().join("d")).unwrap();
+    assert_eq!(rings.ring.slot_of(&stranger).unwrap(), None);
+    assert_eq!(rings.ring.slot_of(&Passphrase::new("of nobody").unwrap()).unwrap(), None);
+    // Whose slot was taken away opens nothing; a new ring key has one slot, and whoever made it has opened it.
+    rings.ring.remove_slot(slots[0].id).unwrap();
+    let closed = SealedRing::open(&rings.path()).unwrap().unseal(&others[0], &hardened());
+    assert!(matches!(closed, Err(Error::DoesNotUnseal)));
+    rings.ring.rekey(&others[1]).unwrap();
+    assert_ne!(rings.ring.opened_by().id, first.id);
+    assert_eq!(rings.ring.slots().unwrap(), [rings.ring.opened_by()]);
+}

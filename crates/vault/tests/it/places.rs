@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use cloister_vault::Result;
 use cloister_vault::ledger::{Accountant, Limit, Mechanism, Plan, Unit};
-use cloister_vault::log::entry::{Actor, ActorKind};
+use cloister_vault::log::entry::{Actor, ActorKind, Instant as Moment};
 use cloister_vault::log::{Hash, LogReader, SignatureKind, SignedCheckpoint, SignerKey, VerifierKey};
 use cloister_vault::store::{
     Database, DatasetRow, DatasetState, Decimal, PrincipalKind, PrincipalRow, PrincipalState, Request, RowKey,
@@ -364,12 +364,17 @@ pub(crate) fn request(act: &str) -> Request {
     Request::new(act, actor("u1"))
 }
 
+pub(crate) fn tenant(id: &str, created: Moment) -> TenantRow {
+    let (name, preset) = (format!("tenant {id}"), "gdpr".into());
+    TenantRow { id: id.into(), name, preset, four_eyes: true, ring: 1, created }
+}
+
 /// A tenant `t`, a principal `u1`, and datasets with one version each, `a.1` of `a`; `parents` are versions.
 pub(crate) fn furnish(store: &Store, datasets: &[(&str, &[&str])]) {
     store
         .write(&request("init"), |tx| {
             let created = tx.now();
-            tx.insert(&TenantRow { id: "t".into(), name: "Tenant".into(), created })?;
+            tx.insert(&tenant("t", created))?;
             tx.insert(&PrincipalRow {
                 id: "u1".into(),
                 tenant: "t".into(),
@@ -377,6 +382,7 @@ pub(crate) fn furnish(store: &Store, datasets: &[(&str, &[&str])]) {
                 kind: PrincipalKind::User,
                 roles: Words::new(["owner"])?,
                 state: PrincipalState::Active,
+                slot: None,
                 created,
             })
         })
@@ -405,12 +411,7 @@ pub(crate) fn add_dataset(store: &Store, id: &str, parents: &[&str]) -> Result<u
     Ok(receipt.index)
 }
 
-pub(crate) fn version(
-    dataset: &str,
-    number: u64,
-    parents: &[&str],
-    created: cloister_vault::log::entry::Instant,
-) -> VersionRow {
+pub(crate) fn version(dataset: &str, number: u64, parents: &[&str], created: Moment) -> VersionRow {
     VersionRow {
         id: format!("{dataset}.{number}"),
         dataset: dataset.into(),

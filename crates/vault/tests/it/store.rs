@@ -11,11 +11,11 @@ use cloister_vault::log::merkle::leaf_hash;
 use cloister_vault::log::{Against, LogReader, Note, verify};
 use cloister_vault::sealed::{DataKey, Id, Kek};
 use cloister_vault::store::{
-    ApprovalDecision, ApprovalRow, DatasetRow, DatasetState, Detail, GrantRow, GrantState, ObjectRow, PrincipalRow,
-    RowKey, RunRow, RunState, Settings, Step, Store, SubjectKeyRow, TenantRow, VersionRow, Words, newest_schema,
+    ApprovalDecision, ApprovalRow, DatasetRow, DatasetState, Detail, GrantRow, ObjectRow, PolicyRow, PolicyState,
+    PrincipalRow, RowKey, RunRow, RunState, Settings, Step, Store, SubjectKeyRow, TenantRow, VersionRow, newest_schema,
 };
 
-use crate::places::{Place, actor, add_dataset, each_database, furnish, request, version};
+use crate::places::{Place, actor, add_dataset, each_database, furnish, request, tenant, version};
 use crate::{files_below, signer};
 
 /// The entries of the published log.
@@ -25,19 +25,18 @@ fn entries(place: &Place, store: &Store) -> Vec<Entry> {
     (0..log.checkpoint().size).map(|index| Entry::parse(&log.entry(index).unwrap()).unwrap()).collect()
 }
 
-fn grant(store: &Store, state: GrantState) -> GrantRow {
-    let (not_before, expires) =
-        store.view(|view| view.need::<DatasetRow>("a")).map(|dataset| (dataset.created, dataset.created)).unwrap();
+fn grant(store: &Store, revision: u64) -> GrantRow {
+    let expires = store.view(|view| view.need::<DatasetRow>("a")).map(|dataset| dataset.created).unwrap();
     GrantRow {
         id: "g1".into(),
+        tenant: "t".into(),
         who: "u1".into(),
-        dataset: "a".into(),
+        resource: "dataset:a".into(),
         purpose: "support".into(),
-        actions: Words::new(["dataset.read", "train.start"]).unwrap(),
         requested_by: "u1".into(),
-        not_before,
         expires,
-        state,
+        revision,
+        body: "{}".into(),
     }
 }
 
@@ -49,10 +48,10 @@ fn what_is_written_is_there_with_its_entry() {
         furnish(&store, &[("a", &[])]);
         let mut asked = request("grant.request").on("grant", "g1").purpose("support");
         asked.facts.insert("days".into(), Fact::Number(30));
-        let row = grant(&store, GrantState::Requested);
+        let row = grant(&store, 0);
         let first = store.write(&asked, |tx| tx.insert(&row).map(|()| tx.index())).unwrap();
         assert_eq!((first.index, first.value), (2, 2));
-        let row = GrantRow { state: GrantState::Approved, ..row };
+        let row = GrantRow { revision: 1, ..row };
         let approved = request("grant.approve").on("grant", "g1");
         let second = store.write(&approved, |tx| tx.update(&row)).unwrap();
         // An act that is announced, and its end.
@@ -69,9 +68,9 @@ fn what_is_written_is_there_with_its_entry() {
         store.record(&request("export").on("dataset", "a"), Outcome::Denied).unwrap();
 
         assert_eq!(store.get::<GrantRow>("g1").unwrap(), Some(row.clone()));
-        assert_eq!(store.list::<GrantRow>("dataset", "a").unwrap(), std::slice::from_ref(&row));
-        assert_eq!(store.list::<GrantRow>("dataset", "b").unwrap(), []);
-        assert!(matches!(store.list::<GrantRow>("1 = 1 OR dataset", "a"), Err(Error::Malformed { .. })));
+        assert_eq!(store.list::<GrantRow>("resource", "dataset:a").unwrap(), std::slice::from_ref(&row));
+        assert_eq!(store.list::<GrantRow>("resource", "dataset:b").unwrap(), []);
+        assert!(matches!(store.list::<GrantRow>("1 = 1 OR resource", "a"), Err(Error::Malformed { .. })));
         assert_eq!(store.get::<DatasetRow>("a").unwrap().unwrap().state, DatasetState::Quarantined);
 
         let entries = entries(place, &store);
@@ -104,7 +103,7 @@ fn requirement_27_an_error_leaves_neither_change_nor_entry() {
         let store = place.open();
         furnish(&store, &[("a", &[])]);
         let created = store.get::<DatasetRow>("a").unwrap().unwrap().created;
-        let tenant = |id: &str| TenantRow { id: id.into(), name: format!("tenant {id}"), created };
+        let tenant = |id: &str| tenant(id, created);
         let write = |act: &str| {
             store.write(&request(act), |tx| {
                 tx.insert(&tenant("x"))?;
@@ -256,7 +255,7 @@ fn a_change_that_panics_stops_the_store_and_nothing_of_it_stays() {
             let work = || {
                 store.write(&request("panic"), |tx| {
                     let created = tx.now();
-                    tx.insert(&TenantRow { id: "x".into(), name: "x".into(), created })?;
+                    tx.insert(&tenant("x", created))?;
                     if tx.index() == 1 { panic!("as the test wants") } else { Ok(()) }
                 })
             };
@@ -349,7 +348,7 @@ fn requirement_30_what_other_hands_did_to_the_database_is_found() {
     each_database(|place| {
         let store = place.open();
         furnish(&store, &[("a", &[]), ("b", &["a.1"])]);
-        let row = grant(&store, GrantState::Approved);
+        let row = grant(&store, 0);
         store.write(&request("grant.approve").on("grant", "g1"), |tx| tx.insert(&row)).unwrap();
         let old = store.view(|view| view.need::<GrantRow>("g1")).unwrap();
         assert_eq!(old, row);
@@ -359,7 +358,7 @@ fn requirement_30_what_other_hands_did_to_the_database_is_found() {
         let keep = "CREATE TABLE kept AS SELECT * FROM access_grant";
         place.sql(keep);
         let store = place.open();
-        let revoked = GrantRow { state: GrantState::Revoked, ..row };
+        let revoked = GrantRow { revision: 1, ..row };
         store.write(&request("grant.revoke").on("grant", "g1"), |tx| tx.update(&revoked)).unwrap();
         store.close().unwrap();
         let after = place.back_up();
@@ -396,12 +395,14 @@ fn requirement_30_what_other_hands_did_to_the_database_is_found() {
             "UPDATE dataset SET purposes = 'marketing support' WHERE id = 'a'",
             "UPDATE dataset_version SET parents = '' WHERE id = 'b.1'",
             "UPDATE access_grant SET expires = expires + 86400000",
-            "UPDATE access_grant SET state = 'approved'",
+            "UPDATE access_grant SET body = '{ }'",
+            "UPDATE tenant SET four_eyes = 0",
             "DELETE FROM access_grant",
             // The row that was revoked, as it was, with the MAC that it had.
             "DELETE FROM access_grant; INSERT INTO access_grant SELECT * FROM kept",
-            "INSERT INTO tenant (id, name, created, entry, mac) VALUES ('x', 'x', 0, 0, X'00')",
-            "INSERT INTO access_grant SELECT 'g2', who, dataset, purpose, actions, requested_by, not_before, expires, state,
+            "INSERT INTO tenant (id, name, preset, four_eyes, ring, created, entry, mac)
+                VALUES ('x', 'x', 'gdpr', 1, 1, 0, 0, X'00')",
+            "INSERT INTO access_grant SELECT 'g2', tenant, who, resource, purpose, requested_by, expires, revision, body,
                 entry, mac FROM access_grant",
         ] {
             assert!(matches!(refused(sql), Some(Error::Row { .. })), "{sql}: {:?}", refused(sql));
@@ -409,7 +410,7 @@ fn requirement_30_what_other_hands_did_to_the_database_is_found() {
         assert!(refused("SELECT 1").is_none());
         // A row that was changed while a process runs gives no answer either.
         let store = place.open();
-        place.sql("UPDATE access_grant SET state = 'approved'");
+        place.sql("UPDATE access_grant SET revision = 0");
         assert!(matches!(store.get::<GrantRow>("g1"), Err(Error::Row { .. })));
         assert!(store.write(&request("grant.x"), |tx| tx.update(&revoked)).is_err());
         drop(store);
@@ -592,6 +593,43 @@ fn every_kind_of_row_comes_back() {
         assert!(versions.len() == 2 && versions[1].parents.contains("a.1"));
         assert!(store.get::<PrincipalRow>("u1").unwrap().unwrap().roles.contains("owner"));
         assert_eq!(store.get::<TenantRow>("nobody").unwrap(), None);
+        // One person's slot is nobody else's; policies of the project's own stand with their proposal.
+        let slot = Some(Id([5; 16]));
+        let member = |id: &str| PrincipalRow {
+            id: id.into(),
+            name: id.into(),
+            slot,
+            ..store.get::<PrincipalRow>("u1").unwrap().unwrap()
+        };
+        store.write(&request("member.change"), |tx| tx.insert(&member("u2"))).unwrap();
+        assert_eq!(store.list::<PrincipalRow>("slot", &Id([5; 16]).to_string()).unwrap(), [member("u2")]);
+        let taken = store.write(&request("member.change"), |tx| tx.insert(&member("u3")));
+        assert!(matches!(taken, Err(Error::Database { .. })));
+        let policies = PolicyRow {
+            id: "p1".into(),
+            tenant: "t".into(),
+            proposed_by: "u1".into(),
+            state: PolicyState::Proposed,
+            revision: 0,
+            body: "{}".into(),
+            policies: "// \u{202e}\n".into(),
+        };
+        store.write(&request("policy.propose"), |tx| tx.insert(&policies)).unwrap();
+        let holds = PolicyRow { state: PolicyState::Holds, ..policies };
+        // A change that is announced and fails is told of as failed.
+        let intent = store.intent(&request("policy.apply")).unwrap();
+        let refused = store.complete(intent, |tx| {
+            tx.update(&holds)?;
+            tx.remove::<TenantRow>("nobody")
+        });
+        assert!(matches!(refused, Err(Error::NoRow { .. })));
+        assert_eq!(store.list::<PolicyRow>("state", "holds").unwrap(), []);
+        let intent = store.intent(&request("policy.apply")).unwrap();
+        store.complete(intent, |tx| tx.update(&holds)).unwrap();
+        assert_eq!(store.list::<PolicyRow>("state", "holds").unwrap(), [holds]);
+        let told: Vec<_> = entries(place, &store).iter().rev().take(4).map(|entry| entry.result).collect();
+        assert_eq!(told, [Some(Outcome::Ok), None, Some(Outcome::Failed), None]);
+        assert!(store.last().unwrap().is_some());
         drop(store);
         drop(place.open());
     });
