@@ -15,6 +15,7 @@ mod notes;
 mod peer;
 mod places;
 mod sealed;
+mod server;
 mod shards;
 mod store;
 mod vectors;
