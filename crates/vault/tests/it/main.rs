@@ -39,6 +39,11 @@ fn vectors() -> Option<PathBuf> {
     Some(folder)
 }
 
+/// Whether there is time for every case, as in the long form of the checks.
+fn long_form() -> bool {
+    std::env::var_os("PROPTEST_CASES").is_some()
+}
+
 fn json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
