@@ -12,6 +12,7 @@ mod laws;
 mod ledger;
 mod logs;
 mod notes;
+mod opening;
 mod peer;
 mod places;
 mod sealed;

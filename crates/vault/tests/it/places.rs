@@ -146,10 +146,12 @@ impl Place {
         }
     }
 
-    /// Puts the files of the log of a backup in their place.
+    /// Puts the files of the log of a backup in their place, and what was kept beside them.
     pub(crate) fn restore_log(&self, backup: &Backup) {
         fs::remove_dir_all(self.log()).unwrap();
         copy_folder(&backup.folder.path().join("log"), &self.log());
+        fs::remove_file(self.folder.join("log.verified")).ok();
+        fs::copy(backup.folder.path().join("log.verified"), self.folder.join("log.verified")).ok();
     }
 
     /// The same in environment variables.
