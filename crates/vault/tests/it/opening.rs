@@ -56,6 +56,18 @@ fn written(place: &Place) -> u64 {
     entries
 }
 
+const TABLES: [&str; 6] = ["dataset", "dataset_version", "budget", "budget_event", "log_state", "log_entry"];
+
+/// Keeps the tables as they are; faster than a copy of the database for every edit.
+fn keep_tables(place: &Place) {
+    place.sql(&TABLES.map(|table| format!("CREATE TABLE good_{table} AS SELECT * FROM {table};")).concat());
+}
+
+fn restore_tables(place: &Place) {
+    let restore = |table| format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM good_{table};");
+    place.sql(&TABLES.map(restore).concat());
+}
+
 #[test]
 fn an_opening_goes_on_from_what_was_verified() {
     each_database(|place| {
@@ -109,7 +121,7 @@ fn requirement_30_an_opening_from_what_was_verified_finds_what_other_hands_did()
         add_dataset(&store, "d", &[]).unwrap();
         store.close().unwrap();
         assert_eq!(opening(quick(place)).compared, 2);
-        let good = place.back_up();
+        keep_tables(place);
         for sql in [
             // Rows and events that old entries tell of.
             "UPDATE dataset SET purposes = 'marketing' WHERE id = 'a'",
@@ -129,7 +141,7 @@ fn requirement_30_an_opening_from_what_was_verified_finds_what_other_hands_did()
             &format!("INSERT INTO log_entry (idx, id, subject, bytes) VALUES ({}, 'x', NULL, X'7b7d')", size + 2),
             &format!("INSERT INTO log_entry (idx, id, subject, bytes) VALUES ({}, 'x', NULL, X'7b7d')", size + 9),
         ] {
-            place.restore_database(&good);
+            restore_tables(place);
             place.sql(sql);
             let [quick, full] = [quick(place), thorough(place)].map(|settings| Store::open(settings).err());
             // With the words of the full comparison.
@@ -142,7 +154,7 @@ fn requirement_30_an_opening_from_what_was_verified_finds_what_other_hands_did()
             "UPDATE log_entry SET subject = 'dataset:x' WHERE idx = 1",
             "DELETE FROM log_entry WHERE idx = 0",
         ] {
-            place.restore_database(&good);
+            restore_tables(place);
             place.sql(sql);
             assert_eq!(opening(quick(place)).compared, 2, "{sql}");
             assert!(matches!(Store::open(thorough(place)), Err(Error::LogRow { .. })), "{sql}");
@@ -153,7 +165,7 @@ fn requirement_30_an_opening_from_what_was_verified_finds_what_other_hands_did()
             fs::write(kept(place), bytes).unwrap();
             assert!(verify(&place.log(), &place.key(), &Against::default()).is_intact());
         }
-        place.restore_database(&good);
+        restore_tables(place);
         assert_eq!((opening(quick(place)).compared, opening(thorough(place)).compared), (2, size + 2));
     });
 }

@@ -135,7 +135,9 @@ fn requirement_29_vector_the_go_peer_and_our_verifier_see_every_flipped_byte() {
                     let stride = if long_form() || good.len() < 300 { 1 } else { good.len() / 61 };
                     for at in (0..good.len()).step_by(stride).skip(thread).step_by(threads) {
                         let mut changed = good.clone();
-                        changed[at] ^= 1 << (at % 8);
+                        // Two bits of the last character of base 64 stand for nothing. The peer does not look at them; we do.
+                        let padded = name == Path::new("checkpoint") && at + 3 == good.len();
+                        changed[at] ^= if padded { 1 << 7 } else { 1 << (at % 8) };
                         fs::write(&file, changed).unwrap();
                         let report = verify(&log, key, &Against::default());
                         assert!(!report.is_intact(), "verify: {} byte {at}", name.display());
@@ -151,6 +153,14 @@ fn requirement_29_vector_the_go_peer_and_our_verifier_see_every_flipped_byte() {
             });
         }
     });
+    let checkpoint = folder.path().join("log/checkpoint");
+    let good = fs::read(&checkpoint).unwrap();
+    for bit in 0..8 {
+        let mut changed = good.clone();
+        changed[good.len() - 3] ^= 1 << bit;
+        fs::write(&checkpoint, changed).unwrap();
+        assert!(!verify(&folder.path().join("log"), &key, &Against::default()).is_intact(), "bit {bit}");
+    }
     let (flipped, seen_by_peer) = (flipped.into_inner(), seen_by_peer.into_inner());
     assert!(seen_by_peer > 1_000 && flipped > seen_by_peer, "{flipped} {seen_by_peer}");
     eprintln!(
