@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cloister_vault::log::entry::{Actor, ActorKind, Entry, Instant as Moment, Phase, Ulid};
+use cloister_vault::log::entry::{Actor, ActorKind, Entry, Instant as Moment, Outcome, Phase, Ulid};
 use cloister_vault::log::{Against, LogWriter, SignatureKind, SignerKey, VerifierKey, verify};
 use cloister_vault::store::{Database, Request, RowKey, Settings, Store};
 use zeroize::Zeroizing;
@@ -158,13 +158,16 @@ pub fn verified(folder: &Path, entries: u64) -> Result<Verified, BenchError> {
 /// The name of the log.
 const NAME: &str = "cloister.example/bench";
 
-/// Writes entries until it is told to stop; gives the seconds of each.
+/// Announces acts and tells their ends until it is told to stop; gives the seconds of each entry.
 fn write(store: &Store, number: usize, stop: &AtomicBool) -> cloister_vault::Result<Vec<f64>> {
     let request = Request::new("dataset.read", actor(&format!("u{number}"))).on("dataset", "d1").purpose("support");
     let mut times = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let begin = Instant::now();
-        let _announced = store.intent(&request)?;
+        let announced = store.intent(&request)?;
+        times.push(begin.elapsed().as_secs_f64());
+        let begin = Instant::now();
+        store.outcome(announced, Outcome::Ok)?;
         times.push(begin.elapsed().as_secs_f64());
     }
     Ok(times)

@@ -13,7 +13,7 @@ use cloister_vault::sealed::container::NewFile;
 use cloister_vault::sealed::{Context, DataKey, Id, Kek, ShardReader, ShardWriter};
 
 use super::{BenchError, quantile};
-use crate::interrupt;
+use crate::{interrupt, system};
 
 /// Streams through the cipher.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +43,8 @@ pub struct Records {
     pub median_seconds: f64,
     /// What 99 of 100 took at most, in seconds.
     pub slow_seconds: f64,
+    /// Mean processor time of one, in seconds; `None` where the system does not tell. On a busy machine it tells more.
+    pub cpu_seconds: Option<f64>,
     /// Records a second when all are read in order.
     pub streamed_per_second: f64,
 }
@@ -127,6 +129,7 @@ pub fn records(folder: &Path, bytes: u64) -> Result<Records, BenchError> {
     let opening_seconds = begin.elapsed().as_secs_f64();
     let other = || BenchError::Wrong { what: "a record opens to another text" };
     let (mut times, mut random) = (Vec::new(), 1_u64);
+    let before = system::thread_cpu_seconds();
     for _ in 0..READ {
         random = random * 48_271 % 2_147_483_647;
         let number = random % count;
@@ -138,6 +141,7 @@ pub fn records(folder: &Path, bytes: u64) -> Result<Records, BenchError> {
             return Err(other());
         }
     }
+    let cpu = system::thread_cpu_seconds().zip(before).map(|(after, before)| after - before);
     times.sort_by(f64::total_cmp);
     let begin = Instant::now();
     let mut streamed = 0;
@@ -159,6 +163,7 @@ pub fn records(folder: &Path, bytes: u64) -> Result<Records, BenchError> {
         read: READ,
         median_seconds,
         slow_seconds,
+        cpu_seconds: cpu.map(|seconds| seconds / READ as f64),
         streamed_per_second,
     })
 }

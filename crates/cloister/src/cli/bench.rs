@@ -363,7 +363,7 @@ impl LogArgs {
                     "records": records.records, "record_bytes": sealed::RECORD_BYTES, "bytes": records.bytes,
                     "sealing_seconds": records.sealing_seconds, "opening_seconds": records.opening_seconds,
                     "read": records.read, "median_seconds": records.median_seconds, "slow_seconds": records.slow_seconds,
-                    "streamed_per_second": records.streamed_per_second,
+                    "cpu_seconds": records.cpu_seconds, "streamed_per_second": records.streamed_per_second,
                 }),
             ),
             (
