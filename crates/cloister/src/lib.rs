@@ -4,6 +4,7 @@
 //! nothing that holds the text of a record reaches an error, a log or a progress line.
 //! `tests/it/tidy.rs` enforces what a program can check of this.
 
+pub mod accountant;
 pub mod bench;
 pub mod budget;
 pub mod cli;

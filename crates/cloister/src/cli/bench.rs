@@ -1,5 +1,8 @@
 //! `cloister bench`: throughput of one engine on generated input.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use cloister_model::{LoraSpec, Precision};
 use serde_json::{Map, json};
 
@@ -11,7 +14,7 @@ use super::training::{targets, use_threads};
 use super::words::counted;
 use crate::bench::BenchError;
 use crate::bench::train::{Setting, run};
-use crate::bench::{accountant, ingest, scan};
+use crate::bench::{accountant, ingest, log, scan, sealed};
 use crate::budget::number;
 use crate::files::human_bytes;
 use crate::train::USUAL_TOKENS;
@@ -34,6 +37,8 @@ enum Engine {
     Scan(ScanArgs),
     /// Near duplicates planted in generated records: how many are found, how many others, and in what time
     Ingest(IngestArgs),
+    /// Durable entries a second of the log, verifying it, and reading, sealing and opening sealed data
+    Log(LogArgs),
 }
 
 #[derive(clap::Args)]
@@ -97,6 +102,26 @@ struct IngestArgs {
     threads: Option<usize>,
 }
 
+#[derive(clap::Args)]
+struct LogArgs {
+    /// Folder on the disk that is measured, for files of a few gigabytes that go afterwards; without it, the system's folder
+    /// for temporary files
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Writers at once
+    #[arg(long, default_value = "64", value_name = "N", value_parser = whole)]
+    writers: usize,
+    /// Seconds for which they write
+    #[arg(long, default_value = "10", value_name = "S", value_parser = whole)]
+    seconds: usize,
+    /// Entries of the log that is verified
+    #[arg(long, default_value = "1000000", value_name = "N", value_parser = whole)]
+    entries: usize,
+    /// Millions of bytes of records that are sealed and read
+    #[arg(long, default_value = "1000", value_name = "MB", value_parser = whole)]
+    megabytes: usize,
+}
+
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
         match self.engine {
@@ -104,6 +129,7 @@ impl Args {
             Engine::Accountant(args) => args.run(console),
             Engine::Scan(args) => args.run(console),
             Engine::Ingest(args) => args.run(console),
+            Engine::Log(args) => args.run(console),
         }
     }
 }
@@ -267,6 +293,87 @@ impl IngestArgs {
             ("reported", json!(outcome.reported)),
             ("found", json!(outcome.found())),
             ("false", json!(outcome.wrong())),
+            ("peak_rss_bytes", json!(system::peak_rss_bytes())),
+        ] {
+            fields.insert(name.into(), value);
+        }
+        console.document("passed", fields)?;
+        Ok(Exit::Passed)
+    }
+}
+
+impl LogArgs {
+    fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        interrupt::watch();
+        let place = self.folder.unwrap_or_else(std::env::temp_dir);
+        let folder = tempfile::tempdir_in(&place).map_err(crate::Error::write(&place))?;
+        let (store, files) = (folder.path().join("store"), folder.path().join("files"));
+        std::fs::create_dir(&store).map_err(crate::Error::write(&store))?;
+        let durable =
+            log::durable(&store, self.writers, Duration::from_secs(self.seconds as u64)).map_err(not_measured)?;
+        console.say(format_args!(
+            "{:.0} durable entries/s of {}: each in {:.1} ms (median), 99 % within {:.1} ms; one fsync takes {:.2} ms",
+            durable.entries_per_second(),
+            counted(durable.writers, "writer"),
+            1e3 * durable.median_seconds,
+            1e3 * durable.slow_seconds,
+            1e3 * durable.fsync_seconds
+        ));
+        let verified = log::verified(&files, self.entries as u64).map_err(not_measured)?;
+        console.say(format_args!(
+            "log of {} entries verified in {:.2} s, their form too in {:.2} s",
+            self.entries, verified.seconds, verified.entries_seconds
+        ));
+        let records = sealed::records(folder.path(), self.megabytes as u64 * 1_000_000).map_err(not_measured)?;
+        console.say(format_args!(
+            "{} of {} sealed records: one in {:.2} ms (median), all in order at {:.0} a second",
+            human_bytes(records.bytes),
+            records.records,
+            1e3 * records.median_seconds,
+            records.streamed_per_second
+        ));
+        let streams = sealed::streams((self.megabytes * 1_000_000).min(1 << 29)).map_err(not_measured)?;
+        console.say(format_args!(
+            "{:.2} GB/s sealed, {:.2} GB/s opened, on one thread",
+            streams.sealing_gigabytes_per_second, streams.opening_gigabytes_per_second
+        ));
+        let mut fields = Map::new();
+        for (name, value) in [
+            ("engine", json!("log")),
+            (
+                "durable",
+                json!({
+                    "writers": durable.writers, "entries": durable.entries, "seconds": durable.seconds,
+                    "entries_per_second": durable.entries_per_second(), "median_seconds": durable.median_seconds,
+                    "slow_seconds": durable.slow_seconds, "fsync_seconds": durable.fsync_seconds,
+                    "opening_seconds": durable.opening_seconds, "reopening_seconds": durable.reopening_seconds,
+                }),
+            ),
+            (
+                "verified",
+                json!({
+                    "entries": verified.entries, "bytes": verified.bytes, "writing_seconds": verified.writing_seconds,
+                    "seconds": verified.seconds, "entries_seconds": verified.entries_seconds,
+                    "threads": rayon::current_num_threads(),
+                }),
+            ),
+            (
+                "records",
+                json!({
+                    "records": records.records, "record_bytes": sealed::RECORD_BYTES, "bytes": records.bytes,
+                    "sealing_seconds": records.sealing_seconds, "opening_seconds": records.opening_seconds,
+                    "read": records.read, "median_seconds": records.median_seconds, "slow_seconds": records.slow_seconds,
+                    "cpu_seconds": records.cpu_seconds, "streamed_per_second": records.streamed_per_second,
+                }),
+            ),
+            (
+                "streams",
+                json!({
+                    "bytes": streams.bytes, "threads": 1,
+                    "sealing_gigabytes_per_second": streams.sealing_gigabytes_per_second,
+                    "opening_gigabytes_per_second": streams.opening_gigabytes_per_second,
+                }),
+            ),
             ("peak_rss_bytes", json!(system::peak_rss_bytes())),
         ] {
             fields.insert(name.into(), value);

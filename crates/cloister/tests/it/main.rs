@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod accountant;
 mod bad_input;
 mod canary;
 mod classifier;
+#[path = "../../../vault/tests/it/server.rs"]
+mod database_server;
 mod ingest;
 mod ingest_forms;
 mod kill;

@@ -5,6 +5,7 @@
 //! key is random, opens under its own id in its dataset only, and is kept by the caller, wrapped: to delete that is to
 //! destroy the subject's records.
 
+use std::collections::HashMap;
 use std::io::Write;
 
 use super::file::Usage;
@@ -13,7 +14,7 @@ use super::ring::UnsealedRing;
 use super::{KeyContext, context, wrapping_key};
 use crate::sealed::key::WRAPPED_BYTES;
 use crate::sealed::{
-    Context, DataKey, Header, Id, Kek, Kind, ObjectReader, ObjectWriter, ReadAt, ShardReader, ShardWriter,
+    Context, DataKey, Header, Id, Kek, Kind, ObjectReader, ObjectWriter, ReadAt, ShardReader, ShardWriter, SubjectKeys,
 };
 use crate::{Error, Result};
 
@@ -104,6 +105,12 @@ impl<'r> DatasetKeys<'r> {
         wrapping_key(*under, secret.expose(), &self.subject_context(id)?)?.unwrap(&wrapped.bytes)
     }
 
+    /// Subjects' keys for reading a shard, each opened when a record asks for it and wiped after it.
+    #[must_use]
+    pub fn subject_keys(&self, wrapped: HashMap<Id, WrappedKey>) -> OpeningKeys<'_> {
+        OpeningKeys { keys: self, wrapped }
+    }
+
     /// Wraps subjects' keys under the version that wraps, to destroy an older one after it.
     ///
     /// # Errors
@@ -176,6 +183,18 @@ impl<'r> DatasetKeys<'r> {
     fn other_key(&self, expected: Id) -> Error {
         let given = self.objects.last().map_or_else(String::new, |kek| kek.id().to_string());
         Error::OtherKek { expected: expected.to_string(), given }
+    }
+}
+
+/// Wrapped keys of subjects, with what opens them.
+pub struct OpeningKeys<'a> {
+    keys: &'a DatasetKeys<'a>,
+    wrapped: HashMap<Id, WrappedKey>,
+}
+
+impl SubjectKeys for OpeningKeys<'_> {
+    fn key(&self, id: Id) -> Result<Option<DataKey>> {
+        self.wrapped.get(&id).map(|wrapped| self.keys.open_subject_key(id, wrapped)).transpose()
     }
 }
 

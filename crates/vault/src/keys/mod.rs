@@ -52,7 +52,7 @@ mod hierarchy;
 mod provider;
 mod ring;
 
-pub use dataset::{DatasetKeys, SubjectKey, WrappedKey};
+pub use dataset::{DatasetKeys, OpeningKeys, SubjectKey, WrappedKey};
 pub use file::RingFile;
 pub use hardening::Hardened;
 pub use hierarchy::KeyVersion;

@@ -136,20 +136,26 @@ impl Event {
         if tx.facts.keys().any(|name| name.starts_with(FACT)) {
             return Err(Error::Malformed { format: "change", reason: "it has two events of the ledger" });
         }
-        let values = self.values();
-        for (column, value) in COLUMNS.iter().zip(&values).skip(1) {
-            let fact = match value {
-                Value::Number(_) => Fact::Number(self.steps),
-                Value::Text(text) => Fact::Text(text.clone()),
-                Value::Null | Value::Bytes(_) => continue,
-            };
-            tx.facts.insert(format!("{FACT}{column}"), fact);
-        }
+        tx.facts.extend(self.facts());
         let sql = "INSERT INTO budget_event
             (idx, reservation, kind, dataset, version, unit, q, sigma, steps, delta, accountant, epsilon)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        tx.run(sql, &values)?;
+        tx.run(sql, &self.values())?;
         Ok(())
+    }
+
+    /// The facts of its entry.
+    fn facts(&self) -> BTreeMap<String, Fact> {
+        let values = self.values();
+        let fact = |(column, value): (&&str, &Value)| {
+            let fact = match value {
+                Value::Number(_) => Fact::Number(self.steps),
+                Value::Text(text) => Fact::Text(text.clone()),
+                Value::Null | Value::Bytes(_) => return None,
+            };
+            Some((format!("{FACT}{column}"), fact))
+        };
+        COLUMNS.iter().zip(&values).skip(1).filter_map(fact).collect()
     }
 
     /// The event of an entry's facts, if they hold one.
@@ -244,6 +250,11 @@ impl Fold {
             self.0.insert(index, event);
         }
         Ok(())
+    }
+
+    /// The facts of their entries, by the numbers of those.
+    pub(crate) fn facts(&self) -> BTreeMap<u64, BTreeMap<String, Fact>> {
+        self.0.iter().map(|(index, event)| (*index, event.facts())).collect()
     }
 
     /// Compares them with the rows of the database: each is there, as it was, and no other.

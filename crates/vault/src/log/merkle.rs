@@ -116,6 +116,12 @@ impl Frontier {
         self.size
     }
 
+    /// The roots of its complete subtrees, largest first, as [`Frontier::from_peaks`] takes them.
+    #[must_use]
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// Appends the hash of a leaf.
     pub fn push(&mut self, leaf: Hash) {
         let mut hash = leaf;

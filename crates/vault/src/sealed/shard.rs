@@ -262,6 +262,20 @@ impl<R: ReadAt + Clone> ShardReader<R> {
         (0..self.count).map(move |number| self.row_with(number, &mut table, &mut rows))
     }
 
+    /// All records by their ids, each opened when it is asked for, so that as much is in memory as one record has. A record
+    /// whose key is gone is [`Error::NoSubjectKey`] in its place, and the next ones follow; after another error what follows
+    /// is worth nothing.
+    pub fn records<'a>(
+        &'a self,
+        keys: &'a impl SubjectKeys,
+    ) -> impl Iterator<Item = Result<(RecordRow, Plaintext)>> + 'a {
+        self.rows().map(move |row| {
+            let row = row?;
+            let text = self.read_row(&row, keys)?;
+            Ok((row, text))
+        })
+    }
+
     /// The text of a record, or none if there is no such record.
     ///
     /// # Errors

@@ -3,8 +3,9 @@
 //! Invariant: no state changes without an entry of the log in the same transaction, and no commit without a signed checkpoint
 //! over the log that ends with it. What cannot be logged is not done. When the store opens, the database is held against the
 //! log: every entry under the signed root, every guarded row and every event of the ledger against the entry that wrote it, the
-//! files of the log and the last checkpoint that left the house against the database. Order of writing: the database, tiles,
-//! checkpoint. (Design: DB commit before tiles as in trillian-tessera's POSIX storage; triggers and MACs are a second line.)
+//! files of the log and the last checkpoint that left the house against the database. Of a long log what was verified is kept,
+//! and entries before that are read again once a day, or for who asks. Order of writing: the database, tiles, checkpoint.
+//! (Design: DB commit before tiles as in trillian-tessera's POSIX storage; triggers and MACs are a second line.)
 //!
 //! What it does not stop: who holds the keys of log and rows can write another history; who can write the database while a
 //! process runs is found when the store opens next.
@@ -40,6 +41,7 @@
 
 mod connection;
 mod group;
+mod kept;
 mod opening;
 mod publisher;
 mod request;
@@ -119,6 +121,8 @@ pub struct Settings {
     rows: RowKey,
     seen: Option<SignedCheckpoint>,
     rebuild: bool,
+    thorough: bool,
+    keep_every: u64,
     window: Duration,
     observer: Observer,
 }
@@ -126,6 +130,8 @@ pub struct Settings {
 impl Settings {
     /// The longest that a change waits for others to be committed with.
     pub const WINDOW: Duration = Duration::from_millis(5);
+    /// Entries of the log that every opening reads at least. A log that has no more is always compared from its beginning.
+    pub const KEEP_EVERY: u64 = 4096;
 
     /// A store whose log lies in the folder `log` and is signed by `signer`, and whose rows are guarded under `rows`.
     #[must_use]
@@ -138,7 +144,19 @@ impl Settings {
     #[must_use]
     pub fn read_only(database: Database, log: PathBuf, key: VerifierKey, rows: RowKey) -> Self {
         let observer: Observer = Arc::new(|_: &Step| Ok(()));
-        Self { database, log, key, signer: None, rows, seen: None, rebuild: false, window: Self::WINDOW, observer }
+        Self {
+            database,
+            log,
+            key,
+            signer: None,
+            rows,
+            seen: None,
+            rebuild: false,
+            thorough: false,
+            keep_every: Self::KEEP_EVERY,
+            window: Self::WINDOW,
+            observer,
+        }
     }
 
     /// The last checkpoint that left the house: a database that does not continue it is refused, as one that was restored from
@@ -153,6 +171,22 @@ impl Settings {
     #[must_use]
     pub fn rebuild(mut self) -> Self {
         self.rebuild = true;
+        self
+    }
+
+    /// Reads every entry and compares it with the log, whatever an opening before has verified. Without it, a log of more than
+    /// [`Settings::KEEP_EVERY`] entries is read from its beginning once a day, and entries that somebody edited in the database
+    /// since they were read are found then.
+    #[must_use]
+    pub fn thorough(mut self) -> Self {
+        self.thorough = true;
+        self
+    }
+
+    /// Keeps what was verified, in a file beside the log's folder, when so many entries were read; at least one.
+    #[must_use]
+    pub fn keep_every(mut self, entries: u64) -> Self {
+        self.keep_every = entries.max(1);
         self
     }
 
@@ -195,22 +229,34 @@ impl Store {
     /// [`Error::LogRow`], [`Error::Row`] where the database is not what the log says; [`Error::Database`]; those of
     /// signatures and of the log's files.
     pub fn open(settings: Settings) -> Result<Self> {
-        let Settings { database, log, key, signer, rows, seen, rebuild, window, observer } = settings;
+        let Settings { database, log, key, signer, rows, seen, rebuild, thorough, keep_every, window, observer } =
+            settings;
         let (writes, rows, signer) = (signer.is_some(), Arc::new(rows), Signer::new(signer));
         // Before the database is looked at: the folder never has more than it.
         let folder = opening::Folder::read(&log, &key)?;
         let mut connection = connect(&database)?;
         schema::migrate(&mut *connection, &observer)?;
         let mut reader = connect(&database)?;
-        let against =
-            opening::Against { key: &key, rows: &rows, log: &log, folder: &folder, seen: seen.as_ref(), rebuild };
+        let against = opening::Against {
+            key: &key,
+            rows: &rows,
+            log: &log,
+            folder: &folder,
+            seen: seen.as_ref(),
+            rebuild,
+            thorough,
+            keep_every,
+        };
         let found = opening::check(&mut *reader, &against)?;
         let committed = found.head.frontier.size();
         let publisher = match writes {
             true => {
-                let (signer, key, observer) = (signer.clone(), key.clone(), Arc::clone(&observer));
-                let worker = Worker::new(&database, log, signer, key, observer, found.published)?;
-                Some(Publisher::start(worker, committed)?)
+                let (signer, observer) = (signer.clone(), Arc::clone(&observer));
+                let worker = Worker::new(&database, log.clone(), signer, key.clone(), observer, found.published)?;
+                let publisher = Publisher::start(worker, committed)?;
+                // The files of the log have it now. Where it cannot be kept, the next opening takes longer.
+                let _ = found.kept.map(|kept| kept.write(&log, &rows, &key));
+                Some(publisher)
             }
             false => None,
         };

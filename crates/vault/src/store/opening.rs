@@ -2,15 +2,17 @@
 //!
 //! Invariant: everything is compared in one state of the database, and nothing of it is believed because it is there: entries
 //! because they lead to a root that the log's key has signed, rows because an entry holds their MAC, events of the ledger
-//! because an entry says the same.
+//! because an entry says the same. Where what an opening before has verified is kept and fits ([`Kept`]), only newer entries are
+//! read; whatever does not fit is left to the full comparison, whose answer counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::connection::Connection;
 use super::group::{Head, State, entries};
+use super::kept::Kept;
 use super::request::subject;
 use super::rows::{
     ApprovalRow, BudgetRow, DatasetRow, FACT, GrantRow, Guard, ObjectRow, PolicyRow, PrincipalRow, Row, RowKey, RunRow,
@@ -30,6 +32,8 @@ use crate::{Error, Result};
 pub struct Opening {
     /// Entries of the log.
     pub entries: u64,
+    /// Entries that were read and compared now: all of them, or those behind what an opening before has verified.
+    pub compared: u64,
     /// Entries that were in the log's files before; the others were published now.
     pub published: u64,
     /// Acts that were announced and whose end nobody told: they go on in another process, or stopped with theirs.
@@ -66,6 +70,13 @@ impl Folder {
     fn size(&self) -> u64 {
         self.0.as_ref().map_or(0, |checkpoint| checkpoint.size)
     }
+
+    /// Whether the files of the log prove that it begins with an older tree.
+    fn continues(&self, older: &Checkpoint, folder: &Path, key: &VerifierKey) -> bool {
+        let log = LogReader::open(folder, key).ok().filter(|log| Some(log.checkpoint()) == self.0.as_ref());
+        let root = log.and_then(|log| log.consistency(older.size).ok());
+        root.is_some_and(|(root, _)| root == older.root)
+    }
 }
 
 /// What a database is held against.
@@ -77,6 +88,10 @@ pub(super) struct Against<'a> {
     pub(super) folder: &'a Folder,
     pub(super) seen: Option<&'a SignedCheckpoint>,
     pub(super) rebuild: bool,
+    /// Whether every entry is to be read.
+    pub(super) thorough: bool,
+    /// After how many entries what was verified is kept anew.
+    pub(super) keep_every: u64,
 }
 
 /// What was found to be right.
@@ -85,24 +100,60 @@ pub(super) struct Found {
     /// The frontier of the entries that the folder has.
     pub(super) published: Frontier,
     pub(super) opening: Opening,
+    /// What is worth keeping for the next opening.
+    pub(super) kept: Option<Kept>,
 }
 
 /// Compares all of a database with its log, and the log with what was seen of it.
 pub(super) fn check(connection: &mut dyn Connection, against: &Against<'_>) -> Result<Found> {
-    connection.begin_read()?;
-    let found = compare(connection, against);
-    connection.rollback()?;
-    found
+    let kept = Kept::read(against.log, against.rows, against.key);
+    let known = kept.as_ref().map(|kept| kept.checkpoint(against.key)).transpose()?;
+    let mut compare = |kept: Option<&Kept>| {
+        connection.begin_read()?;
+        let found = compare(connection, against, known.as_ref(), kept);
+        connection.rollback()?;
+        found
+    };
+    // The folder must have what is kept, for what is published goes on from there.
+    let fits =
+        |kept: &&Kept| !against.thorough && !against.rebuild && kept.is_fresh() && kept.size() <= against.folder.size();
+    match kept.as_ref().filter(fits).map(|kept| compare(Some(kept))) {
+        Some(Ok(found)) => Ok(found),
+        // Whatever is wrong, the full comparison tells.
+        _ => compare(None),
+    }
 }
 
-fn compare(connection: &mut dyn Connection, against: &Against<'_>) -> Result<Found> {
+/// Compares from what is kept on, or from the first entry. `known` is a tree that the log has had.
+fn compare(
+    connection: &mut dyn Connection,
+    against: &Against<'_>,
+    known: Option<&Checkpoint>,
+    kept: Option<&Kept>,
+) -> Result<Found> {
     let state = State::read(connection)?;
     let signed = state.checkpoint(against.key)?;
     let seen = against.seen.map(|seen| seen.verify(against.key)).transpose()?;
     // Trees that the log must begin with.
-    let earlier: Vec<&Checkpoint> =
-        signed.as_ref().map(SignedCheckpoint::unverified).into_iter().chain(&against.folder.0).chain(seen).collect();
+    let earlier: Vec<&Checkpoint> = signed
+        .as_ref()
+        .map(SignedCheckpoint::unverified)
+        .into_iter()
+        .chain(&against.folder.0)
+        .chain(seen)
+        .chain(known)
+        .collect();
     let mut scan = Scan::new(&earlier, against.folder.size());
+    if let Some(kept) = kept {
+        if let Some(older) = seen.filter(|seen| seen.size < kept.size())
+            && !against.folder.continues(older, against.log, against.key)
+        {
+            let reason = "the files of the log do not begin with what was seen";
+            return Err(Error::NotAppendOnly { signed: older.size, size: kept.size(), reason });
+        }
+        scan.go_on_from(kept)?;
+    }
+    let begin = scan.frontier.size();
     scan.run(connection)?;
     let size = scan.frontier.size();
     if let Some(lost) = earlier.iter().find(|checkpoint| checkpoint.size > size) {
@@ -125,10 +176,14 @@ fn compare(connection: &mut dyn Connection, against: &Against<'_>) -> Result<Fou
     scan.ledger.check(connection)?;
     let mut unmatched: Vec<Unmatched> = scan.intents.into_values().collect();
     unmatched.sort_by_key(|intent| intent.index);
+    let full = kept.map_or_else(Instant::now, |kept| Ok(kept.full()))?;
+    let kept = (size - begin >= against.keep_every)
+        .then(|| Kept::new(&scan.frontier, scan.time, full, &unmatched, scan.rows, scan.ledger.facts()));
     Ok(Found {
         head: Head { frontier: scan.frontier, time: scan.time, signed: signed.clone() },
         published: scan.published,
-        opening: Opening { entries: size, published: folder, unmatched },
+        opening: Opening { entries: size, compared: size - begin, published: folder, unmatched },
+        kept,
     })
 }
 
@@ -141,7 +196,7 @@ struct Scan<'a> {
     time: Option<Instant>,
     intents: HashMap<Ulid, Unmatched>,
     /// The fact by which the log knows a row, by the fact's name: its MAC, or nothing once it is removed.
-    rows: HashMap<String, String>,
+    rows: BTreeMap<String, String>,
     ledger: Fold,
 }
 
@@ -161,12 +216,22 @@ impl<'a> Scan<'a> {
             published: Frontier::default(),
             time: None,
             intents: HashMap::new(),
-            rows: HashMap::new(),
+            rows: BTreeMap::new(),
             ledger: Fold::default(),
         }
     }
 
+    /// Goes on behind the entries that an opening before has read.
+    fn go_on_from(&mut self, kept: &Kept) -> Result<()> {
+        self.frontier = kept.frontier()?;
+        self.time = kept.time;
+        self.intents = kept.intents().map(|intent| (intent.id, intent)).collect();
+        self.rows.clone_from(&kept.rows);
+        kept.events.iter().try_for_each(|(index, facts)| self.ledger.take(*index, facts))
+    }
+
     fn run(&mut self, connection: &mut dyn Connection) -> Result<()> {
+        let first = self.frontier.size();
         self.compare_roots()?;
         loop {
             let begin = self.frontier.size();
@@ -184,8 +249,8 @@ impl<'a> Scan<'a> {
             read.into_iter().try_for_each(|read| self.take(read))?;
         }
         // What stands behind a gap is no part of the log, and nobody put it there by writing to it.
-        let behind = connection.query("SELECT count(*) FROM log_entry", &[])?;
-        if behind.into_iter().flatten().next().and_then(u64::from_value) != Some(self.frontier.size()) {
+        let behind = connection.query("SELECT count(*) FROM log_entry WHERE idx >= ?1", &[first.to_value()])?;
+        if behind.into_iter().flatten().next().and_then(u64::from_value) != Some(self.frontier.size() - first) {
             return Err(Error::LogRow { index: self.frontier.size(), reason: "is missing" });
         }
         Ok(())
@@ -250,16 +315,19 @@ impl<'a> Scan<'a> {
         if R::GUARD == Guard::Graves {
             return self.check_graves::<R>(connection, &prefix);
         }
+        let mut there = HashSet::new();
         for values in connection.query(&selection::<R>(), &[])? {
             let (row, mac) = parse::<R>(values, key)?;
             let key = row.key();
-            let known = self.rows.remove(&format!("{prefix}{key}"));
-            if known.is_none() || known != mac {
+            let name = format!("{prefix}{key}");
+            let known = self.rows.get(&name);
+            if known.is_none() || known != mac.as_ref() {
                 return Err(Error::Row { table, key, reason: "is not the one that the log tells of" });
             }
+            there.insert(name);
         }
-        let missing = self.rows.iter().find(|(name, mac)| name.starts_with(&prefix) && !mac.is_empty());
-        match missing {
+        let mut known = self.rows.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix));
+        match known.find(|(name, mac)| !mac.is_empty() && !there.contains(*name)) {
             Some((name, _)) => Err(Error::Row { table, key: name[prefix.len()..].into(), reason: "is missing" }),
             None => Ok(()),
         }
@@ -268,7 +336,8 @@ impl<'a> Scan<'a> {
     /// Rows that the log says were removed must not be there.
     fn check_graves<R: Row>(&self, connection: &mut dyn Connection, prefix: &str) -> Result<()> {
         let sql = format!("SELECT count(*) FROM {} WHERE {} = ?1", R::TABLE, R::COLUMNS[0]);
-        for name in self.rows.keys().filter(|name| name.starts_with(prefix)) {
+        let known = self.rows.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+        for (name, _) in known {
             let key = &name[prefix.len()..];
             let rows = connection.query(&sql, &[Value::Text(key.into())])?;
             if rows.into_iter().flatten().next().and_then(u64::from_value) != Some(0) {

@@ -7,7 +7,8 @@ use std::process::Command;
 use cloister_vault::Error;
 use cloister_vault::store::{DatasetRow, Store};
 
-use crate::places::{Other, Place, add_dataset, furnish, missing, request, tell};
+use crate::places::{Other, Place, add_dataset, furnish, request, tell};
+use crate::server::missing;
 
 /// The role of a process that writes until it cannot.
 pub(crate) fn until_it_fails(place: &Place) {
@@ -167,7 +168,7 @@ fn requirement_27_files_that_are_no_database_are_refused_and_kept() {
 #[cfg(feature = "postgres")]
 #[test]
 fn requirement_27_a_server_that_dies_takes_nothing_that_was_told_of() {
-    use crate::places::server::Server;
+    use crate::server::Server;
     let Some(mut server) = Server::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let place = Place::new(folder.path(), Some(server.new_database()));

@@ -12,9 +12,11 @@ mod laws;
 mod ledger;
 mod logs;
 mod notes;
+mod opening;
 mod peer;
 mod places;
 mod sealed;
+mod server;
 mod shards;
 mod store;
 mod vectors;
@@ -36,6 +38,11 @@ fn vectors() -> Option<PathBuf> {
         return None;
     }
     Some(folder)
+}
+
+/// Whether there is time for every case, as in the long form of the checks.
+fn long_form() -> bool {
+    std::env::var_os("PROPTEST_CASES").is_some()
 }
 
 fn json(path: &Path) -> serde_json::Value {

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 
 use cloister_vault::Error;
+use cloister_vault::keys::SubjectKey;
 use cloister_vault::sealed::container::NewFile;
 use cloister_vault::sealed::shard::with_index;
 use cloister_vault::sealed::{Context, DataKey, Id, Kek, Kind, ObjectReader, ShardReader, ShardWriter};
+
+use crate::keys::{Rings, SUPPORT};
 
 const PLACE: Context<'static> = Context { tenant: "t1", dataset: "d1", version: "v1" };
 
@@ -62,6 +65,74 @@ fn every_record_is_found_and_listed() {
             assert!(!sealed.windows(needle.len()).any(|window| window == needle));
         }
     }
+}
+
+#[test]
+fn all_records_come_in_order_and_one_whose_key_is_gone_is_an_error_in_its_place() {
+    let (kek, (ids, mut keys)) = (Kek::random().unwrap(), subjects(7));
+    let sealed = shard(&kek, 2000, &ids, &keys);
+    let shard = open(&sealed, &kek).unwrap();
+    let mut expected: Vec<(String, usize)> = (0..2000).map(|number| (id(number), number)).collect();
+    expected.sort();
+    let mut count = 0;
+    for (record, (id, number)) in shard.records(&keys).zip(&expected) {
+        let (row, text) = record.unwrap();
+        assert!(row.id() == id.as_bytes() && *text == *plaintext(*number).as_bytes());
+        assert_eq!(row.subject(), ids[number % 7]);
+        count += 1;
+    }
+    assert_eq!((count, shard.records(&keys).count()), (2000, 2000));
+    keys.remove(&ids[3]);
+    for (record, (_, number)) in shard.records(&keys).zip(&expected) {
+        match record {
+            Err(Error::NoSubjectKey { .. }) => assert_eq!(number % 7, 3),
+            record => assert!(number % 7 != 3 && *record.unwrap().1 == *plaintext(*number).as_bytes()),
+        }
+    }
+}
+
+/// What a process does that reads for another: it opens the file with keys of the ring, and the reader goes where it is needed.
+#[test]
+fn a_file_is_streamed_with_keys_of_a_ring() {
+    let rings = Rings::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("records");
+    let keys = rings.ring.dataset(&SUPPORT).unwrap();
+    let subjects = keys.new_subject_keys(5).unwrap();
+    let mut writer = keys.seal_shard(NewFile::create(&path).unwrap(), "v1").unwrap();
+    for number in 0..300 {
+        let SubjectKey { id: subject, key, .. } = &subjects[number % 5];
+        writer.append(id(number).as_bytes(), *subject, key, plaintext(number).as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().0.publish().unwrap();
+
+    let again = rings.again().unwrap();
+    let keys = again.dataset(&SUPPORT).unwrap();
+    let file = std::sync::Arc::new(std::fs::File::open(&path).unwrap());
+    let shard = keys.open_shard(file, "v1").unwrap();
+    // The last subject's key was destroyed.
+    let kept = subjects.iter().take(4).map(|subject| (subject.id, subject.wrapped)).collect();
+    let opening = keys.subject_keys(kept);
+    let (lengths, received) = std::sync::mpsc::sync_channel(1);
+    let (mut read, mut gone) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for record in shard.records(&opening) {
+                lengths.send(record.map(|(_, text)| text.len())).unwrap();
+            }
+        });
+        for record in received {
+            match record {
+                Ok(length) => read += length,
+                Err(error) => {
+                    assert!(matches!(error, Error::NoSubjectKey { .. }), "{error:?}");
+                    gone += 1;
+                }
+            }
+        }
+    });
+    let expected: usize = (0..300).filter(|number| number % 5 != 4).map(|number| plaintext(number).len()).sum();
+    assert_eq!((read, gone), (expected, 60));
 }
 
 #[test]
