@@ -19,6 +19,7 @@ pub mod progress;
 pub mod protect;
 pub mod pull;
 pub mod release;
+pub mod sandbox;
 pub mod scan;
 pub mod system;
 pub mod train;
