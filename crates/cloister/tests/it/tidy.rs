@@ -47,6 +47,9 @@ const SILENT_TYPES: &[&str] = &[
     "UnsealedRing",
     "DatasetKeys",
     "SubjectKey",
+    "RecordLine",
+    "Frame",
+    "SnapshotKey",
 ];
 const LONG_FILE_LINES: usize = 600;
 const LONGEST_FILE_LINES: usize = 1000;
