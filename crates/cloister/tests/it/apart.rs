@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
-use cloister::sandbox::Isolation;
+use cloister::cli::{Exit, hint::advise};
+use cloister::sandbox::{Error as SandboxError, Isolation, Sandbox};
 use cloister::train::child::{Apart, RecordLine, SnapshotKey, as_line, train_apart};
 use cloister::train::corpus::{Grouping, Units};
 use cloister::train::{
@@ -18,8 +19,9 @@ use cloister_model::{ExampleOptions, Kernels, LengthPolicy, LoraSpec, Precision,
 use cloister_text::Dataset;
 use zeroize::Zeroizing;
 
-use crate::process::{Place, walk};
-use crate::tiny::{Silent, base, chats, public};
+use crate::process::{Place, Ran, walk};
+use crate::resume::{interrupt, start};
+use crate::tiny::{Silent, base, chats, leftovers, public};
 
 /// Settings of a run on the tiny base.
 pub(crate) struct Run {
@@ -345,6 +347,9 @@ fn requirement_13_a_refused_lease_stops_training_within_one_block() {
     let kept = |error: &Error| matches!(error, Error::Refused { step: 6, steps: 20, source, .. } if source.to_string() == "the grant was revoked");
     assert!(kept(&error), "{error:?}");
     assert_eq!((account.leased, seen.steps.last()), (6, Some(&6)));
+    let advice = advise(&error.into());
+    assert_eq!(advice.exit, Exit::Denied);
+    assert!(advice.hint.is_some_and(|hint| hint.contains("--resume")));
     assert!(snapshot_in(&run.snapshot()) && !run.place.path("out").exists());
 
     // granted again: it goes on where it was, and what the ledger counts and the snapshot has not is lost
@@ -555,4 +560,52 @@ fn requirement_35_no_text_of_a_record_lies_in_a_file_of_the_run() {
         files += 1;
     });
     assert!(files > 0);
+}
+
+/// From the command line: the same document, and a snapshot that either way goes on from.
+#[test]
+fn train_with_a_sandbox_gives_what_train_gives() {
+    let place = Place::new();
+    place.file("in.jsonl", chats(60));
+    place.file("public.jsonl", public(5));
+    let train = |out: &str, more: &[&str]| {
+        let mut command = place.command();
+        command.args(["train", "in.jsonl", "--sigma", "2", "--steps", "4", "--batch", "20", "--json", "--out", out]);
+        command
+            .args(["--evaluation", "public.jsonl", "--unit", "subject", "--base"])
+            .arg(base("tiny_llama"))
+            .args(more);
+        Ran::of(command.output().unwrap()).exits(0)
+    };
+    let (plain, apart) = (train("plain", &[]), train("apart", &["--sandbox"]));
+    assert!(apart.stderr.contains("\ntrainer shut in: Landlock "), "{}", apart.stderr);
+    let (plain, apart) = (plain.document(), apart.document());
+    let names = |document: &serde_json::Value| document.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&plain), names(&apart));
+    assert_eq!((&plain["plan"], &plain["recipe"]), (&apart["plan"], &apart["recipe"]));
+    assert_eq!((&plain["evaluation"][0], apart["adapter"].as_str()), (&apart["evaluation"][0], Some("apart")));
+    assert!(place.path("apart/adapter_config.json").exists() && !place.path("apart.snapshot").exists());
+    assert!(leftovers(&place).is_empty());
+
+    for (first, second) in [(&["--sandbox"][..], &["--resume"][..]), (&[], &["--resume", "--sandbox"])] {
+        let ran = interrupt(start(&place, first), "-INT").exits(130);
+        assert!(ran.stderr.contains("a snapshot is kept in `out.snapshot`"), "{}", ran.stderr);
+        assert!(place.path("out.snapshot/state").exists() && !place.path("out").exists());
+        let document = Ran::of(start(&place, second).wait_with_output().unwrap()).exits(0).document();
+        assert_eq!((&document["resumed"], &document["steps_lost"]), (&true.into(), &0.into()));
+        assert!(!place.path("out.snapshot").exists());
+        std::fs::remove_dir_all(place.path("out")).unwrap();
+    }
+}
+
+#[test]
+fn a_sandbox_is_not_entered_by_a_process_with_threads() {
+    std::thread::scope(|scope| {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || wait.recv());
+        let error = Sandbox::default().enter().err().unwrap();
+        assert!(matches!(error, SandboxError::Threads { threads } if threads > 1), "{error:?}");
+        drop(go);
+    });
+    assert!(std::fs::read("/etc/passwd").is_ok(), "nothing was given up");
 }
