@@ -23,6 +23,11 @@ pub fn watch() {
     });
 }
 
+/// Asks to stop as the user would: for a process that is told so by another.
+pub fn request() {
+    REQUESTED.store(true, Ordering::SeqCst);
+}
+
 /// Whether the user asked to stop.
 pub fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)

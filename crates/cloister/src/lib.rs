@@ -21,6 +21,7 @@ pub mod project;
 pub mod protect;
 pub mod pull;
 pub mod release;
+pub mod sandbox;
 pub mod scan;
 pub mod system;
 pub mod train;

@@ -5,17 +5,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Largest resident memory of this process so far, in bytes; `None` where the system does not tell.
 #[must_use]
 pub fn peak_rss_bytes() -> Option<u64> {
-    status_bytes("VmHWM:")
+    status_bytes("self", "VmHWM:")
+}
+
+/// The same of another process of this user.
+#[must_use]
+pub fn peak_rss_bytes_of(process: u32) -> Option<u64> {
+    status_bytes(&process.to_string(), "VmHWM:")
 }
 
 /// Resident memory of this process now, in bytes; `None` where the system does not tell.
 #[must_use]
 pub fn rss_bytes() -> Option<u64> {
-    status_bytes("VmRSS:")
+    status_bytes("self", "VmRSS:")
 }
 
-fn status_bytes(field: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+fn status_bytes(process: &str, field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)

@@ -15,7 +15,7 @@ mod project;
 use std::io;
 
 use super::Exit;
-use crate::{Error, budget, ingest, keys, protect, pull, release, scan, train};
+use crate::{Error, budget, ingest, keys, protect, pull, release, sandbox, scan, train};
 
 /// What the shell and the user get for an error.
 #[derive(Debug, PartialEq, Eq)]
@@ -273,7 +273,8 @@ fn privacy(error: &cloister_dp::Error) -> Advice {
     }
 }
 
-fn training(error: &train::Error) -> Advice {
+/// Exit code and hint for an error of training.
+pub(super) fn training(error: &train::Error) -> Advice {
     use train::Error as E;
     match error {
         E::Record { source, .. } | E::Model(source) => model(source),
@@ -291,6 +292,26 @@ fn training(error: &train::Error) -> Advice {
         }
         E::Interrupted { .. } => advice(Exit::Interrupted, "add --resume to the same command to go on"),
         E::Stopped { .. } => advice(Exit::Failed, "mend that rank, then add --resume to the same command to go on"),
+        E::NotLeased { .. } | E::Refused { .. } => {
+            advice(Exit::Denied, "when steps are granted again, add --resume to go on: none is lost")
+        }
+        E::NotReserved { .. } => advice(Exit::Denied, "no record has left; reserve a budget, or renew the grant"),
+        E::Records { source } => match source.downcast_ref() {
+            Some(error) => text(error),
+            None => bare(Exit::Failed),
+        },
+        E::NotStarted { .. } => bare(Exit::Failed),
+        E::TrainerLost { .. } => advice(
+            Exit::Failed,
+            "add --resume to the same command if there is a snapshot: the steps that were under way are spent",
+        ),
+        E::TrainerAstray { .. } => advice(Exit::Broken, "do not use what it wrote; check the base and the records"),
+        E::Trainer { exit, hint, .. } => Advice { exit: Exit::of(*exit), hint: hint.clone(), silent: false },
+        E::OtherPlan { .. } => {
+            advice(Exit::Broken, "let nothing change the base or the records meanwhile, and run again")
+        }
+        E::Sandbox(error) => shut_in(error),
+        E::Vault(_) => bare(Exit::Failed),
         E::Rank { .. } => advice(
             Exit::Failed,
             "every rank needs the same program, command, base and records; see docs/guides/ranks.md",
@@ -321,6 +342,19 @@ fn training(error: &train::Error) -> Advice {
             advice(Exit::Broken, "check the disk, then add --resume to the same command: no step is lost")
         }
         E::Identity => advice(Exit::Broken, "check the base, and run again"),
+    }
+}
+
+fn shut_in(error: &sandbox::Error) -> Advice {
+    use sandbox::Error as E;
+    match error {
+        E::OtherSystem => advice(Exit::Usage, "leave --sandbox out, and trust the machine"),
+        E::NoLandlock => advice(
+            Exit::Failed,
+            "start the kernel with lsm=landlock,… (Linux 5.13 or later), or say --sandbox=weaker: files are open to it then",
+        ),
+        E::Path { .. } => advice(Exit::Usage, "check the paths of the base and of --out"),
+        _ => bare(Exit::Failed),
     }
 }
 

@@ -35,6 +35,7 @@ mod run;
 mod scan;
 mod secret;
 mod train;
+mod trainer;
 mod training;
 mod words;
 
@@ -68,11 +69,20 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The exit of this number, or a failure: another process of this program told it.
+    fn of(number: u8) -> Self {
+        let all =
+            [Self::Passed, Self::Failed, Self::Usage, Self::Refused, Self::Broken, Self::Denied, Self::Interrupted];
+        all.into_iter().find(|exit| *exit as u8 == number && number != 0).unwrap_or(Self::Failed)
+    }
+}
+
 macro_rules! verbs {
-    ($($(#[doc = $about:literal])+ $verb:ident($module:ident),)+) => {
+    ($($(#[$about:meta])+ $verb:ident($module:ident),)+) => {
         #[derive(Subcommand)]
         enum Verb {
-            $($(#[doc = $about])+ $verb($module::Args),)+
+            $($(#[$about])+ $verb($module::Args),)+
         }
 
         impl Verb {
@@ -101,6 +111,9 @@ verbs! {
     Protect(protect),
     /// Fine-tune a base privately, from records to an adapter
     Train(train),
+    /// Train for another process of this program, shut in
+    #[command(hide = true)]
+    Trainer(trainer),
     /// Protect, train and report, in one command
     Run(run),
     /// Write an adapter in the forms that other programs run

@@ -1,7 +1,12 @@
 //! `cloister train`: private fine-tuning from a file of records to an adapter folder.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+use cloister_dp::Unit;
+use cloister_model::ExampleOptions;
+use cloister_text::Dataset;
 use serde_json::{Map, Value, json};
 
 use super::Exit;
@@ -15,7 +20,8 @@ use super::training::{
 use super::words::counted;
 use crate::files::human_bytes;
 use crate::interrupt;
-use crate::train::{Outcome, Request, Team, assist, remove_snapshot, snapshot_in, train};
+use crate::train::child::{Apart, RecordLine, as_line, train_apart};
+use crate::train::{Outcome, Reason, Request, Team, Unmetered, assist, remove_snapshot, snapshot_in, train};
 
 /// Arguments of `train`.
 #[derive(clap::Args)]
@@ -27,8 +33,20 @@ use crate::train::{Outcome, Request, Team, assist, remove_snapshot, snapshot_in,
 pub(super) struct Args {
     /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     data: PathBuf,
+    /// Train in a process that reaches the base and the snapshot alone; `--sandbox=weaker` also without Landlock
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "strict")]
+    sandbox: Option<Walls>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// What a sandbox must have.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Walls {
+    /// Everything that is asked for
+    Strict,
+    /// What the kernel has
+    Weaker,
 }
 
 impl Args {
@@ -40,6 +58,10 @@ impl Args {
         if self.flags.settings.profile.is_some() || self.flags.settings.says_detection() {
             let hint = "protect the records first with `cloister protect`, or use `cloister run`, which does both";
             return Err(Usage::new("`train` replaces nothing: it takes records as they are", hint).into());
+        }
+        if self.sandbox.is_some() && team.size() > 1 {
+            let hint = "leave --sandbox out, or start one process";
+            return Err(Usage::new("the ranks of a team need a network, and a sandbox has none", hint).into());
         }
         let mut flags = self.flags.resolve()?;
         suit(&mut flags, &self.data, console, team)?;
@@ -53,8 +75,10 @@ impl Args {
         let base = flags.settings.find_base()?;
         let (draft, dataset) = Draft::of(console, &flags, &self.data)?;
         let ready = open_base(console, &base, &flags.settings)?;
+        let public = self.sandbox.and_then(|_| draft.public_lines());
         let prepared = draft.prepare(console, &flags.settings, &dataset, ready)?;
-        drop(dataset);
+        // only a process that trains apart still needs the texts
+        let dataset = self.sandbox.is_some().then_some(dataset);
         prepared.print_plan(console);
         if flags.dry_run {
             if !team.leads() {
@@ -80,7 +104,31 @@ impl Args {
             return Ok(Exit::Passed);
         }
         let mut steps = Steps::new(console, &prepared.plan, metrics);
-        let outcome = train(&request, team, &mut steps)?;
+        let outcome = match (self.sandbox, dataset) {
+            (Some(walls), Some(dataset)) => {
+                let apart = Apart {
+                    program: Apart::this_program()?,
+                    base: &base.path,
+                    base_sha256: &prepared.ready.base.identity.sha256,
+                    precision: prepared.ready.precision,
+                    kernels: flags.settings.kernels.unwrap_or_default(),
+                    plan: &prepared.request,
+                    built: &prepared.plan,
+                    recipe: &prepared.recipe,
+                    options: ExampleOptions { max_tokens: prepared.max_tokens, length: prepared.length },
+                    protection: None,
+                    adapter: request.adapter.clone(),
+                    snapshot: request.snapshot.clone(),
+                    resume: flags.resume,
+                    charged: 0,
+                    key: None,
+                    weaker: walls == Walls::Weaker,
+                };
+                let lines = lines(&dataset, prepared.request.unit);
+                train_apart(&apart, lines, public.as_deref(), &mut Unmetered, &mut steps)?
+            }
+            _ => train(&request, team, &mut steps)?,
+        };
         remove_snapshot(&request.snapshot);
         steps.finish(&outcome);
         tell(console, &prepared, &outcome);
@@ -93,6 +141,18 @@ impl Args {
         console.document("passed", fields)?;
         Ok(Exit::Passed)
     }
+}
+
+/// The records as another process takes them. Where persons are the units they go by numbers.
+fn lines(dataset: &Dataset, unit: Unit) -> impl Iterator<Item = Result<RecordLine, Reason>> {
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    dataset.records.iter().map(move |record| {
+        let subject = record.subject.as_deref().filter(|_| unit == Unit::Subject).map(|subject| {
+            let next = numbers.len();
+            numbers.entry(subject).or_insert(next).to_string()
+        });
+        Ok(as_line(record, subject.as_deref()))
+    })
 }
 
 /// A folder with something in it is not an output folder.

@@ -23,6 +23,8 @@ use crate::files::{digest_file, hex, human_bytes};
 use crate::keys;
 use crate::progress::{self, Progress};
 use crate::pull::{Base as Found, Home, verify};
+use crate::sandbox::Isolation;
+use crate::train::child::{RecordLine, as_line};
 use crate::train::corpus::{Grouping, Units, shared_records};
 use crate::train::cost::{Cost, Work, estimate};
 use crate::train::{Corpus, Decay, Error, Loss, Metrics, Outcome, Passes, Ready, Recipe, Schedule, StepFigures, Watch};
@@ -227,6 +229,7 @@ pub(super) struct Prepared {
     pub(super) plan: PrivacyPlan,
     pub(super) recipe: Recipe,
     pub(super) max_tokens: usize,
+    pub(super) length: LengthPolicy,
     pub(super) evaluation: Option<Evaluation>,
 }
 
@@ -310,6 +313,12 @@ impl Draft {
         Ok((draft, dataset))
     }
 
+    /// The public records as another process takes them.
+    pub(super) fn public_lines(&self) -> Option<Vec<RecordLine>> {
+        let (_, dataset) = self.evaluation.as_ref()?;
+        Some(dataset.records.iter().map(|record| as_line(record, None)).collect())
+    }
+
     /// Makes examples of the records, protected or not, with the base.
     pub(super) fn prepare(
         self,
@@ -350,6 +359,7 @@ impl Draft {
             plan,
             recipe,
             max_tokens,
+            length,
             evaluation,
         };
         if let Some(Memory(budget)) = settings.memory {
@@ -493,6 +503,17 @@ impl Watch for Steps<'_> {
         self.last = figures.step;
         if let Some(metrics) = &mut self.metrics {
             metrics.step(figures);
+        }
+    }
+
+    fn isolated(&mut self, isolation: Isolation) {
+        let network = if isolation.own_network { "no network" } else { "no sockets, in the machine's network" };
+        match isolation.landlock {
+            Some(version) => self.console.say(format_args!("trainer shut in: Landlock {version}, {network}, listed system calls")),
+            None => self.console.warn(format_args!(
+                "the trainer has {network} and listed system calls, but the kernel has no Landlock: it can read every file \
+                 of yours"
+            )),
         }
     }
 

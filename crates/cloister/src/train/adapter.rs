@@ -15,6 +15,20 @@ use crate::files::{create_folder, digest_file, sync_folder};
 /// Where it waits inside the snapshot's folder.
 pub(super) const WAITING: &str = "adapter";
 
+/// Where it lies inside the snapshot's folder when a process has trained it that may write nowhere else.
+pub(super) const TRAINED: &str = "trained";
+
+const TENSORS: &str = "adapter_model.safetensors";
+
+/// The files of an adapter and the most bytes that each may have. A tokenizer is as large as its vocabulary.
+const FILES: [(&str, u64); 5] = [
+    (TENSORS, 16 << 30),
+    ("adapter_config.json", 1 << 20),
+    ("tokenizer.json", 64 << 20),
+    ("tokenizer_config.json", 16 << 20),
+    ("chat_template.jinja", 1 << 20),
+];
+
 /// Logits before and after the disk may differ by this much; they are the same numbers, so in fact by nothing.
 const TOLERANCE: f32 = 1e-5;
 
@@ -57,7 +71,7 @@ pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter
         ("delta".to_owned(), plan.delta().to_string()),
         ("unit".to_owned(), plan.unit().to_string()),
     ]);
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     create_folder(parent)?;
     let waiting = request.snapshot.join(WAITING);
     let _ = std::fs::remove_dir_all(&waiting);
@@ -66,6 +80,48 @@ pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter
     std::fs::rename(&waiting, path).map_err(crate::Error::write(path))?;
     sync_folder(parent).map_err(crate::Error::write(path))?;
     Ok(WrittenAdapter { path: path.clone(), ..written })
+}
+
+/// The assertions, with what was measured for each.
+pub(super) fn checks(details: [String; 4]) -> Vec<AdapterCheck> {
+    let names =
+        ["every target has A and B", "B is not zero", "logits differ from the base's", "logits equal those in memory"];
+    names.into_iter().zip(details).map(|(name, detail)| AdapterCheck { name, detail }).collect()
+}
+
+/// Takes over what another process has trained and checked: the files of an adapter, of the size and the digest that it told,
+/// and nothing else. A process that was killed right after that has left the same in its place.
+pub(super) fn take(trained: &Path, path: &Path, sha256: &str, bytes: u64) -> Result<(), Error> {
+    let astray = |what| Error::TrainerAstray { what };
+    for entry in std::fs::read_dir(trained).map_err(crate::Error::read(trained))? {
+        let entry = entry.map_err(crate::Error::read(trained))?;
+        let found = entry.metadata().map_err(crate::Error::read(entry.path()))?; // does not follow a link
+        let name = entry.file_name();
+        let most = FILES.iter().find(|&&(known, _)| name == known).map(|&(_, most)| most);
+        if !found.is_file() || most.is_none_or(|most| found.len() > most) {
+            return Err(astray("it wrote a file that no adapter has"));
+        }
+    }
+    let tensors = trained.join(TENSORS);
+    let length = std::fs::metadata(&tensors).map_err(crate::Error::read(&tensors))?.len();
+    if length != bytes || digest_file(&tensors, |_| ())? != sha256 {
+        return Err(astray("the adapter is not the one that it told of"));
+    }
+    if is_full(path) {
+        let there = path.join(TENSORS);
+        return match digest_file(&there, |_| ()) {
+            Ok(digest) if digest == sha256 => Ok(()),
+            _ => Err(in_the_way(path)),
+        };
+    }
+    let parent = parent_of(path);
+    create_folder(parent)?;
+    std::fs::rename(trained, path).map_err(crate::Error::write(path))?;
+    Ok(sync_folder(parent).map_err(crate::Error::write(path))?)
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Whether something is in a folder.
@@ -94,7 +150,7 @@ fn check(request: &Request<'_>, lora: &Lora, path: &Path) -> Result<WrittenAdapt
     if from_base.is_nan() || from_base <= 0.0 {
         return Err(Error::Identity);
     }
-    let tensors = path.join("adapter_model.safetensors");
+    let tensors = path.join(TENSORS);
     let bytes = std::fs::metadata(&tensors).map_err(crate::Error::read(&tensors))?.len();
     let slots = lora.slots.len();
     let largest_b =
@@ -104,12 +160,12 @@ fn check(request: &Request<'_>, lora: &Lora, path: &Path) -> Result<WrittenAdapt
         sha256: digest_file(&tensors, |_| ())?,
         bytes,
         parameters: lora.parameters.len(),
-        checks: vec![
-            AdapterCheck { name: "every target has A and B", detail: format!("{slots} pairs") },
-            AdapterCheck { name: "B is not zero", detail: format!("largest value {largest_b:.1e}") },
-            AdapterCheck { name: "logits differ from the base's", detail: format!("by up to {from_base:.3}") },
-            AdapterCheck { name: "logits equal those in memory", detail: format!("within {from_memory:.1e}") },
-        ],
+        checks: checks([
+            format!("{slots} pairs"),
+            format!("largest value {largest_b:.1e}"),
+            format!("by up to {from_base:.3}"),
+            format!("within {from_memory:.1e}"),
+        ]),
     })
 }
 

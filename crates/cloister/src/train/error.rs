@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Reason;
 use crate::files::human_bytes;
 
 /// A refusal or failure of the training stage.
@@ -86,6 +87,81 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// Whoever counts the steps gives no more of them.
+    #[error("no more steps are granted")]
+    NotLeased {
+        /// In whose words.
+        #[source]
+        source: Reason,
+    },
+    /// The run ended because no more steps were granted.
+    #[error("stopped after {step} of {steps} steps, for no more are granted; a snapshot is kept in `{}`", snapshot.display())]
+    Refused {
+        /// Steps spent.
+        step: u64,
+        /// Steps planned.
+        steps: u64,
+        /// Folder of the snapshot.
+        snapshot: PathBuf,
+        /// Why.
+        #[source]
+        source: Reason,
+    },
+    /// No record may go to the trainer.
+    #[error("no reservation stands for this run")]
+    NotReserved {
+        /// Why.
+        #[source]
+        source: Reason,
+    },
+    /// A record cannot be had.
+    #[error("a record cannot be read")]
+    Records {
+        /// Why.
+        #[source]
+        source: Reason,
+    },
+    /// The trainer cannot be started.
+    #[error("the trainer cannot be started")]
+    NotStarted {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The trainer ended without saying why.
+    #[error("the trainer ended before it was done ({how})")]
+    TrainerLost {
+        /// Its exit code or the signal.
+        how: String,
+    },
+    /// The trainer says what it must not, or makes steps that it has no lease for.
+    #[error("the trainer broke the rules between it and this process: {what}")]
+    TrainerAstray {
+        /// What it did.
+        what: &'static str,
+    },
+    /// The trainer failed, in its own words.
+    #[error("{message}")]
+    Trainer {
+        /// Its message, with causes.
+        message: String,
+        /// Its exit code.
+        exit: u8,
+        /// Its advice.
+        hint: Option<String>,
+    },
+    /// The trainer's plan, base or records are not those that were reserved for.
+    #[error("the trainer has another {what} than was reserved for")]
+    OtherPlan {
+        /// Which.
+        what: &'static str,
+    },
+    /// Nothing keeps the trainer from the rest of the machine.
+    #[error("the trainer cannot be shut in")]
+    Sandbox(#[from] crate::sandbox::Error),
+    /// The vault engine.
+    #[error(transparent)]
+    Vault(#[from] cloister_vault::Error),
     /// Another rank of the team failed.
     #[error("rank {rank} failed {message}")]
     Rank {

@@ -6,6 +6,7 @@
 //! batch, no text. A step counts as spent, durably, before its first gradient is computed (`snapshot.rs`).
 
 mod adapter;
+pub mod child;
 pub mod corpus;
 pub mod cost;
 mod error;
@@ -17,6 +18,7 @@ mod snapshot;
 mod state;
 mod step;
 pub mod team;
+mod terms;
 mod tfevents;
 
 use std::path::PathBuf;
@@ -34,7 +36,9 @@ pub use passes::{Passes, USUAL_TOKENS};
 pub use schedule::{Decay, Schedule};
 pub use snapshot::{clear_place, remove_snapshot, snapshot_in};
 pub use team::{Team, assist};
+pub use terms::{Keeper, Leases, Plain, Reason, Sealed, Terms, Unmetered};
 
+use crate::sandbox::Isolation;
 use crate::{interrupt, system};
 use snapshot::Snapshots;
 use step::Trainer;
@@ -171,6 +175,8 @@ pub trait Watch {
     fn step(&mut self, figures: StepFigures);
     /// A loss on public records was measured when `step` steps were spent.
     fn loss(&mut self, step: u64, loss: Loss);
+    /// The run is made by another process, which is shut in so far.
+    fn isolated(&mut self, _isolation: Isolation) {}
 }
 
 /// Trains, writes the adapter, reads it back; the other ranks of the team [`assist`]. The snapshot stays, for what the
@@ -180,14 +186,24 @@ pub trait Watch {
 /// [`Error::Interrupted`] after Ctrl-C, [`Error::Stopped`] by another rank, with a snapshot kept; every other variant of [`Error`] for what it names.
 /// Nothing half-written is left.
 pub fn train(request: &Request<'_>, team: &Team, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+    let terms = Terms { leases: &mut Unmetered, keeper: &Plain, charged: 0, folder_stands: false };
+    train_on(request, terms, team, watch)
+}
+
+/// The same, where somebody counts the steps, or the snapshot is sealed.
+///
+/// # Errors
+/// Those of [`train`]; [`Error::Refused`] when there are no more leases, with a snapshot kept.
+pub fn train_on(request: &Request<'_>, terms: Terms<'_>, team: &Team, watch: &mut dyn Watch) -> Result<Outcome, Error> {
     team.compare(request)?;
-    let (snapshots, saved) = Snapshots::open(request)?;
+    let (snapshots, saved) = Snapshots::open(request, &terms)?;
     let mut trainer = Trainer::new(request, team)?;
     let resumed = saved.is_some();
     let losses = match saved {
         Some(saved) => trainer.restore(saved)?,
         None => Vec::new(),
     };
+    trainer.charge(terms.charged)?;
     let steps = request.built.steps();
     if trainer.lost() == steps {
         return Err(Error::AllLost { steps });
@@ -195,11 +211,12 @@ pub fn train(request: &Request<'_>, team: &Team, watch: &mut dyn Watch) -> Resul
     if trainer.spent() < steps && adapter::is_full(&request.adapter) {
         return Err(adapter::in_the_way(&request.adapter));
     }
-    watch.begin(resumed.then_some((trainer.spent(), trainer.lost())))?;
+    watch.begin((resumed || trainer.spent() > 0).then_some((trainer.spent(), trainer.lost())))?;
     let begun = trainer.spent();
     let mut run = Run {
         request,
         team,
+        leases: terms.leases,
         snapshots: &snapshots,
         trainer,
         losses,
@@ -228,7 +245,8 @@ pub fn train(request: &Request<'_>, team: &Team, watch: &mut dyn Watch) -> Resul
 struct Run<'a> {
     request: &'a Request<'a>,
     team: &'a Team,
-    snapshots: &'a Snapshots,
+    leases: &'a mut dyn Leases,
+    snapshots: &'a Snapshots<'a>,
     trainer: Trainer<'a>,
     losses: Vec<(u64, Loss)>,
     /// Steps that the snapshot counts as spent.
@@ -259,7 +277,7 @@ impl Run<'_> {
             }
             interrupt::check()?;
             if spent == self.leased {
-                self.save(spent + self.block())?;
+                self.lease(spent)?;
             }
             let started = Instant::now();
             self.tokens += self.trainer.step(&mut workspace)?;
@@ -269,6 +287,16 @@ impl Run<'_> {
             let (epsilon, learning_rate) = (built.epsilon_after(step)?, recipe.rate(step, built.steps()));
             watch.step(StepFigures { step, lost: self.trainer.lost(), epsilon, learning_rate });
         }
+    }
+
+    /// Counts the next block as spent: first by whoever gives leases, then in the snapshot.
+    fn lease(&mut self, spent: u64) -> Result<(), Error> {
+        let asked = self.block();
+        let granted = self.leases.lease(asked).map_err(|source| Error::NotLeased { source })?;
+        if granted == 0 {
+            return Err(Error::NotLeased { source: "none is left".into() });
+        }
+        self.save(spent + granted.min(asked))
     }
 
     /// Steps of the next lease, at least 1: what a kill may cost. They end where an evaluation is due.
@@ -309,11 +337,15 @@ impl Run<'_> {
                     Err(error) => error,
                 }
             }
+            Error::NotLeased { source } => match self.save(step) {
+                Ok(()) => Error::Refused { step, steps, snapshot, source },
+                Err(error) => error,
+            },
             // The steps of a whole run are dear, and spent: if the disk stands in the way of the adapter, they are kept.
             Error::File(_) | Error::Model(cloister_model::Error::Io { .. }) if over => {
                 Error::NotWritten { snapshot, source: Box::new(error) }
             }
-            Error::File(_) | Error::NotFaithful { .. } => error,
+            Error::File(_) | Error::Vault(_) | Error::NotFaithful { .. } => error,
             error => {
                 remove_snapshot(self.snapshots.folder());
                 error

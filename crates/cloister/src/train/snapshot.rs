@@ -16,11 +16,12 @@ use cloister_dp::{Optimizer, OptimizerState};
 use cloister_model::Lora;
 use serde_json::{Map, Value, json};
 
-use super::adapter::WAITING;
+use super::adapter::{TRAINED, WAITING};
 use super::corpus::commitment;
 use super::evaluate::Loss;
 use super::state::{Identity, State};
 use super::step::Trainer;
+use super::terms::{Keeper, Terms};
 use super::{Error, Request};
 use crate::files::{Keep, WholeFile, create_private_folder, hex, sync_folder};
 
@@ -28,9 +29,10 @@ const STATE: &str = "state";
 const LOCK: &str = "lock";
 
 /// Where the snapshot of one run lies. While this lives, no other process has it.
-pub(super) struct Snapshots {
+pub(super) struct Snapshots<'a> {
     folder: PathBuf,
     identity: Identity,
+    keeper: &'a dyn Keeper,
     _lock: File,
 }
 
@@ -68,9 +70,9 @@ pub fn remove_snapshot(folder: &Path) {
     clear(folder);
 }
 
-impl Snapshots {
+impl<'a> Snapshots<'a> {
     /// Takes the folder, and the state to go on from, if `resume`; it must be there then, and must not be there otherwise.
-    pub(super) fn open(request: &Request<'_>) -> Result<(Self, Option<Saved>), Error> {
+    pub(super) fn open(request: &Request<'_>, terms: &Terms<'a>) -> Result<(Self, Option<Saved>), Error> {
         let folder = request.snapshot.clone();
         match (request.resume, snapshot_in(&folder)) {
             (false, true) => return Err(Error::SnapshotExists { path: folder }),
@@ -86,7 +88,8 @@ impl Snapshots {
             data: commitment(&key, &request.corpus.examples, &request.corpus.units),
             evaluation: request.evaluation.map(|examples| commitment(&key, examples, &[])),
         };
-        let snapshots = Self { _lock: lock(&folder)?, folder, identity };
+        let lock = if terms.folder_stands { lock_inside(&folder) } else { lock(&folder) }?;
+        let snapshots = Self { folder, identity, keeper: terms.keeper, _lock: lock };
         let saved = if request.resume { Some(snapshots.load(request)?) } else { None };
         Ok((snapshots, saved))
     }
@@ -108,6 +111,7 @@ impl Snapshots {
         );
         let path = self.folder.join(STATE);
         let bytes = state.to_bytes().map_err(|error| crate::Error::write(&path)(error.into()))?;
+        let bytes = self.keeper.keep(bytes)?;
         let mut file = WholeFile::create(&path, Keep::PrivateReplacing)?;
         file.write_all(&bytes).map_err(crate::Error::write(&path))?;
         Ok(file.commit()?)
@@ -116,6 +120,7 @@ impl Snapshots {
     fn load(&self, request: &Request<'_>) -> Result<Saved, Error> {
         let path = self.folder.join(STATE);
         let bytes = std::fs::read(&path).map_err(crate::Error::read(&path))?;
+        let bytes = self.keeper.open(bytes).map_err(|problem| self.damaged(&problem))?;
         let state = State::from_bytes(&bytes).map_err(|problem| self.damaged(&problem))?;
         let identity = &state.header.identity;
         let key = parse_key(&identity.key).ok_or_else(|| self.damaged("its key is not one"))?;
@@ -163,7 +168,7 @@ impl Snapshots {
 }
 
 /// A folder without a state is of use to nobody.
-impl Drop for Snapshots {
+impl Drop for Snapshots<'_> {
     fn drop(&mut self) {
         if !snapshot_in(&self.folder) {
             clear(&self.folder);
@@ -184,7 +189,7 @@ fn sweep(folder: &Path) {
         let name = name.to_string_lossy();
         let _ = match () {
             () if name.starts_with(".cloister-") => std::fs::remove_file(path),
-            () if name.starts_with(".adapter-") || name == WAITING => std::fs::remove_dir_all(path),
+            () if name.starts_with(".adapter-") || name == WAITING || name == TRAINED => std::fs::remove_dir_all(path),
             () => Ok(()),
         };
     }
@@ -195,6 +200,7 @@ fn is_ours(name: &str) -> bool {
     name == STATE
         || name == LOCK
         || name == WAITING
+        || name == TRAINED
         || [".cloister-", ".adapter-"].iter().any(|own| name.starts_with(own))
 }
 
@@ -225,8 +231,21 @@ fn refuse_foreign(folder: &Path) -> Result<(), Error> {
 /// Makes the folder this process's own until it ends, however it ends, and clears what a killed write left there. Two
 /// processes that went on from one snapshot would spend the same steps twice.
 fn lock(folder: &Path) -> Result<File, Error> {
+    make_place(folder)?;
+    lock_inside(folder)
+}
+
+/// Makes the folder of a snapshot, durably, so that another process finds it. What is somebody else's stays as it is.
+pub(super) fn make_place(folder: &Path) -> Result<(), Error> {
     refuse_foreign(folder)?;
     create_private_folder(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(sync_folder(parent).map_err(crate::Error::write(folder))?)
+}
+
+/// The lock of a folder that stands.
+fn lock_inside(folder: &Path) -> Result<File, Error> {
+    refuse_foreign(folder)?;
     let path = folder.join(LOCK);
     let mut options = File::options();
     #[cfg(unix)]
@@ -240,8 +259,6 @@ fn lock(folder: &Path) -> Result<File, Error> {
         Err(TryLockError::Error(error)) => return Err(crate::Error::write(&path)(error).into()),
     }
     sweep(folder);
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_folder(parent).map_err(crate::Error::write(folder))?;
     Ok(file)
 }
 

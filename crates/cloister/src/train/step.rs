@@ -84,6 +84,18 @@ impl<'a> Trainer<'a> {
         Ok(saved.losses)
     }
 
+    /// Counts all steps up to `charged` as spent. Those that no parameter holds are lost: somebody may have run them.
+    pub(super) fn charge(&mut self, charged: u64) -> Result<(), Error> {
+        if charged > self.spent {
+            // a run that has no pass under way yet begins a whole one
+            let left = self.left_in_pass.as_deref().or(Some(&[]));
+            let lost = charged - self.applied();
+            (self.sampler, self.noise) = self.request.built.resume(charged, lost, left)?;
+            self.spent = charged;
+        }
+        Ok(())
+    }
+
     /// Runs one step; returns the number of tokens seen, which is for no one outside to know. An interrupted step leaves
     /// nothing behind: its batch is forgotten before any noise was drawn, and a later step draws its own.
     pub(super) fn step(&mut self, workspace: &mut Workspace) -> Result<u64, Error> {

@@ -177,6 +177,8 @@ fn finished_runs_show_no_trace_of_a_record() {
     watched.clean(watched.verb("train", "in.jsonl", &tiny, &[&more[..], &["--dry-run"]].concat()), 0);
     let subject = [&more[..], &["--out", "b", "--unit", "subject"]].concat();
     watched.clean(watched.verb("train", "in.jsonl", &tiny, &subject), 0);
+    #[cfg(target_os = "linux")]
+    watched.clean(watched.verb("train", "in.jsonl", &tiny, &[&more[..], &["--out", "s", "--sandbox"]].concat()), 0);
     // words of the record may stand in the file that a person declares public: losses are shown, words are not
     watched.public("copy.jsonl");
     let public = ["--steps", "2", "--evaluation", "copy.jsonl", "--out", "c"];
@@ -202,6 +204,14 @@ fn interrupted_and_resumed_runs_show_no_trace_of_a_record() {
         assert!(watched.place.path(state).exists());
         watched.ends(watched.verb(verb, "in.jsonl", &tiny, &[&more[..], &["--resume"]].concat()), &[0, 3]);
         assert!(!watched.place.path(state).exists());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let more = ["--steps", "120", "--batch", "12", "--evaluation", "public.jsonl", "--out", "s", "--sandbox"];
+        watched.clean(watched.verb("train", "in.jsonl", &tiny, &more), 130);
+        assert!(watched.place.path("s.snapshot/state").exists());
+        watched.clean(watched.verb("train", "in.jsonl", &tiny, &[&more[..], &["--resume"]].concat()), 0);
+        assert!(!watched.place.path("s.snapshot").exists());
     }
 }
 

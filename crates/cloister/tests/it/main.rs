@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod accountant;
+#[cfg(target_os = "linux")]
+mod apart;
 mod bad_input;
 mod canary;
 mod classifier;

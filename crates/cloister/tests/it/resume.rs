@@ -24,7 +24,7 @@ const LONG: [&str; 11] =
 
 /// Sends a signal once the first step has been told of.
 #[cfg(unix)]
-fn interrupt(mut child: Child, signal: &str) -> Ran {
+pub(crate) fn interrupt(mut child: Child, signal: &str) -> Ran {
     use std::io::{BufRead as _, BufReader, Read as _};
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut told = String::new();

@@ -49,6 +49,9 @@ const SILENT_TYPES: &[&str] = &[
     "SubjectKey",
     "Secrets",
     "ForStore",
+    "RecordLine",
+    "Frame",
+    "SnapshotKey",
 ];
 const LONG_FILE_LINES: usize = 600;
 const LONGEST_FILE_LINES: usize = 1000;
