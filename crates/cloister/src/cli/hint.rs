@@ -194,6 +194,7 @@ fn taking_in(error: &ingest::Error) -> Advice {
             Exit::Usage,
             "name JSON lines, JSON, CSV, Parquet or Arrow, or a folder of them; in a folder, names such as x.csv or x.jsonl.gz tell",
         ),
+        E::NotKept { source } => source.downcast_ref().map_or_else(|| bare(Exit::Failed), project::project),
         E::Retention { .. } => {
             advice(Exit::Usage, "write a date such as 2027-12-31, or a period such as 24 months or P2Y")
         }

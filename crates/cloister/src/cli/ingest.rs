@@ -7,24 +7,28 @@ mod facts;
 mod flags;
 mod folder;
 mod gates;
+mod vault;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use cloister_text::Finding;
-use cloister_text::quality::WordList;
+use cloister_access::{Id, Sensitivity};
+use cloister_text::quality::{QualityOptions, WordList};
+use cloister_text::{Columns, Detector, Finding};
 use serde_json::{Map, Value, json};
 
 use super::config::{self, ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
+use super::project::Opening;
 use super::words::counted;
 use super::{Exit, input};
+use crate::evidence::DetectionFacts;
 use crate::evidence::dataset::DatasetFacts;
 use crate::files::hex;
-use crate::ingest::{Date, Ingested, Input, Membership, Outputs, Request, Tree, ingest};
+use crate::ingest::{Date, Ingested, Input, Membership, Outputs, Provenance, Request, RiskRequest, Tree, ingest};
 use crate::progress::Unit;
 use crate::{interrupt, keys};
 use flags::{Declarations, RiskArgs};
@@ -54,8 +58,21 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Folder of the dataset
-    #[arg(long, value_name = "DIR", required_unless_present = "prove")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["prove", "into"])]
     out: Option<PathBuf>,
+    /// Seal the records into this dataset of the project, as its next version
+    #[arg(long, value_name = "NAME", value_parser = super::project::id)]
+    #[arg(conflicts_with_all = ["out", "prove", "quarantine", "key", "force", "name"], help_heading = "Project")]
+    into: Option<Id>,
+    /// What a new dataset may be used for
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = super::project::id, requires = "into")]
+    #[arg(help_heading = "Project")]
+    purposes: Vec<Id>,
+    /// How sensitive a new dataset is: public, internal, personal or special [default: personal]
+    #[arg(long, value_name = "LEVEL", requires = "into", help_heading = "Project")]
+    sensitivity: Option<Sensitivity>,
+    #[command(flatten)]
+    opening: Opening,
     /// Take nothing in: prove for every record of FILE that it is in the dataset DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "evaluation", "quarantine", "name"])]
     prove: Option<PathBuf>,
@@ -93,10 +110,13 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
-        match (&self.prove, &self.out) {
-            (Some(dataset), _) => self.prove(console, dataset),
-            (None, Some(out)) => self.take_in(console, out),
-            (None, None) => Err(Usage::new("no folder is named", "add --out DIR").into()),
+        match (&self.prove, &self.into, &self.out) {
+            (Some(dataset), _, _) => self.prove(console, dataset),
+            (None, Some(dataset), _) => self.seal(console, dataset),
+            (None, None, Some(out)) => self.take_in(console, out),
+            (None, None, None) => {
+                Err(Usage::new("no dataset is named", "add --out DIR, or --into NAME in a project").into())
+            }
         }
     }
 
@@ -145,6 +165,26 @@ impl Args {
     }
 
     fn take_in(&self, console: &Console, out: &Path) -> anyhow::Result<Exit> {
+        let mut work = self.prepare(console)?;
+        self.inputs_stay(out, work.inputs.iter().chain(work.evaluation.iter().flatten()))?;
+        let key = match &self.key {
+            Some(path) => keys::read(path)?,
+            None => keys::fresh()?,
+        };
+        let mut files = Files::create(self, out)?;
+        let outputs = Outputs {
+            records: &mut files.records,
+            decisions: &mut files.decisions,
+            quarantine: files.quarantine.as_mut(),
+        };
+        let ingested = work.run(console, &key, outputs)?;
+        let facts = self.facts(&ingested, &work.provenance, (&work.options, work.detection), work.now)?;
+        files.commit(self, out, &facts, &key)?;
+        self.finish(console, Place::Folder(out), &facts, &ingested)
+    }
+
+    /// Everything that is decided before a record is read.
+    fn prepare(&self, console: &Console) -> anyhow::Result<Work> {
         let settings = Settings::from_files()?;
         let declared = self.declared.over(settings.dataset.clone().unwrap_or_default());
         let now = SystemTime::now();
@@ -162,44 +202,31 @@ impl Args {
         let evaluation = self.evaluation.as_deref().map(Input::open).transpose()?;
         let (evaluation, more) = evaluation.map_or((None, Vec::new()), |(inputs, others)| (Some(inputs), others));
         others.extend(more);
-        self.inputs_stay(out, inputs.iter().chain(evaluation.iter().flatten()))?;
-        let key = match &self.key {
-            Some(path) => keys::read(path)?,
-            None => keys::fresh()?,
-        };
-        let mut files = Files::create(self, out)?;
-        interrupt::watch();
         let columns = input::columns(self.columns.clone())?;
-        let request = Request {
-            inputs: &inputs,
-            evaluation: evaluation.as_deref(),
-            columns: &columns,
-            options: &options,
-            detector: &detector,
-            risk,
-        };
-        let twice: u64 = inputs.iter().map(|input| 2 * input.bytes()).sum();
-        let once: u64 = evaluation.iter().flatten().map(Input::bytes).sum();
-        let mut progress = console.progress("taking in", twice + once, Unit::Bytes);
-        let outputs = Outputs {
-            records: &mut files.records,
-            decisions: &mut files.decisions,
-            quarantine: files.quarantine.as_mut(),
-        };
-        let mut ingested = ingest(&request, &key, toxic, &mut progress, outputs)?;
-        drop(progress);
-        ingested.findings.extend(others);
-        let facts = self.facts(&ingested, &provenance, (&options, detection), now)?;
-        files.commit(self, out, &facts, &key)?;
-        tell(console, self, out, &facts, &ingested);
+        let toxic = Some(toxic);
+        Ok(Work { now, provenance, options, risk, detector, detection, toxic, inputs, evaluation, others, columns })
+    }
+
+    /// Says what came of it.
+    fn finish(
+        &self,
+        console: &Console,
+        place: Place<'_>,
+        facts: &DatasetFacts,
+        ingested: &Ingested,
+    ) -> anyhow::Result<Exit> {
+        tell(console, self, &place, facts, ingested);
         let (verdict, exit) = if facts.passed { ("passed", Exit::Passed) } else { ("refused", Exit::Refused) };
         let mut fields = Map::new();
-        fields.insert("out".into(), json!(out));
+        match place {
+            Place::Folder(out) => fields.insert("out".into(), json!(out)),
+            Place::Vault(version) => fields.insert("version".into(), version.into()),
+        };
         fields.insert("quarantine".into(), json!(self.quarantine));
         fields.insert("not_in_quarantine".into(), ingested.not_quarantined.into());
         fields.insert("findings".into(), input::counts(&ingested.findings));
         fields.insert("findings_at".into(), input::places(&ingested.findings));
-        if let Value::Object(mut object) = serde_json::to_value(&facts)? {
+        if let Value::Object(mut object) = serde_json::to_value(facts)? {
             object.shift_remove("schema");
             fields.extend(object);
         }
@@ -247,6 +274,9 @@ impl Args {
     }
 
     fn name(&self) -> String {
+        if let Some(dataset) = &self.into {
+            return dataset.to_string();
+        }
         let of_path = |path: &PathBuf| {
             let of_file = bare(path);
             let name = if path.is_dir() { path.file_name() } else { of_file.file_stem() };
@@ -254,6 +284,52 @@ impl Args {
         };
         let name = self.name.clone().or_else(|| self.files.first().and_then(of_path));
         name.filter(|name| name != "-").unwrap_or_else(|| "dataset".into())
+    }
+}
+
+/// Where the records are in the end.
+enum Place<'a> {
+    /// In a folder.
+    Folder(&'a Path),
+    /// In the vault, as this version.
+    Vault(&'a str),
+}
+
+/// What `ingest` works with, wherever the records go.
+struct Work {
+    now: SystemTime,
+    provenance: Provenance,
+    options: QualityOptions,
+    risk: Option<RiskRequest>,
+    detector: Detector,
+    detection: DetectionFacts,
+    /// Taken by the first run.
+    toxic: Option<WordList>,
+    inputs: Vec<Input>,
+    evaluation: Option<Vec<Input>>,
+    others: Vec<Finding>,
+    columns: Columns,
+}
+
+impl Work {
+    fn run(&mut self, console: &Console, key: &keys::Key, outputs: Outputs<'_>) -> anyhow::Result<Ingested> {
+        interrupt::watch();
+        let request = Request {
+            inputs: &self.inputs,
+            evaluation: self.evaluation.as_deref(),
+            columns: &self.columns,
+            options: &self.options,
+            detector: &self.detector,
+            risk: self.risk.clone(),
+        };
+        let twice: u64 = self.inputs.iter().map(|input| 2 * input.bytes()).sum();
+        let once: u64 = self.evaluation.iter().flatten().map(Input::bytes).sum();
+        let mut progress = console.progress("taking in", twice + once, Unit::Bytes);
+        let toxic = self.toxic.take().unwrap_or_else(WordList::standard);
+        let mut ingested = ingest(&request, key, toxic, &mut progress, outputs)?;
+        drop(progress);
+        ingested.findings.extend(std::mem::take(&mut self.others));
+        Ok(ingested)
     }
 }
 
@@ -274,7 +350,7 @@ fn open_all(paths: &[PathBuf]) -> Result<(Vec<Input>, Vec<Finding>), crate::Erro
     Ok((inputs, others))
 }
 
-fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingested: &Ingested) {
+fn tell(console: &Console, args: &Args, place: &Place<'_>, facts: &DatasetFacts, ingested: &Ingested) {
     let quality = &facts.quality;
     console.say(format_args!(
         "took in {}: {} accepted, {} for review, {} rejected",
@@ -325,15 +401,18 @@ fn tell(console: &Console, args: &Args, out: &Path, facts: &DatasetFacts, ingest
             counted(risk.subjects as usize, "subject")
         ));
     }
-    console.say(format_args!("wrote {} into {}", counted(facts.content.records as usize, "record"), out.display()));
-    console.say(format_args!(
-        "digest {}, key {}",
-        facts.content.root,
-        match &args.key {
-            Some(path) => path.display().to_string(),
-            None => out.join(KEY).display().to_string(),
+    let records = counted(facts.content.records as usize, "record");
+    match place {
+        Place::Folder(out) => {
+            console.say(format_args!("wrote {records} into {}", out.display()));
+            let key = args.key.clone().unwrap_or_else(|| out.join(KEY));
+            console.say(format_args!("digest {}, key {}", facts.content.root, key.display()));
         }
-    ));
+        Place::Vault(version) => {
+            console.say(format_args!("sealed {records} as dataset {version}"));
+            console.say(format_args!("digest {}, under a key of the dataset", facts.content.root));
+        }
+    }
     if let Some(path) = &args.quarantine {
         console.warn(format_args!(
             "{} holds rejected lines with their text: delete it when they are mended",

@@ -31,10 +31,15 @@ pub(super) fn read_seen(
     seen: impl FnMut(&[u8]) + Send,
 ) -> anyhow::Result<Dataset> {
     let dataset = cloister_text::read_as(source(path)?.heard_by(seen), reading).map_err(named(path))?;
+    tell_of(console, &dataset);
+    Ok(dataset)
+}
+
+/// Says what is odd about records that were read.
+pub(super) fn tell_of(console: &Console, dataset: &Dataset) {
     let mut tally = Tally::default();
     tally.extend(dataset.findings.iter().cloned());
     tell(console, &tally);
-    Ok(dataset)
 }
 
 /// Where the records of `path` come from, `-` being stdin.

@@ -11,7 +11,7 @@ use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::project::{Opening, plain};
 use crate::files::{Keep, WholeFile, human_bytes};
-use crate::project::{Shown, verifier_key};
+use crate::project::{Closed, Shown, verifier_key};
 
 /// Entries that are shown unless told.
 const SHOWN: usize = 50;
@@ -275,8 +275,8 @@ fn tell(console: &Console, what: &str, report: &Report) -> anyhow::Result<Exit> 
 }
 
 fn fsck(console: &Console, opening: &Opening) -> anyhow::Result<Exit> {
-    // Opening holds database, key ring and log against each other; what is left to look at are the files.
-    let (report, unmatched) = opening.with(console, |project| {
+    // Opening holds database, key ring and log against each other, here from the first entry on; what is left are the files.
+    let (report, unmatched) = opening.prepared(console, Closed::thorough, |project| {
         let report = project.verify_log(None)?;
         Ok((report, project.opening().unmatched.clone()))
     })?;

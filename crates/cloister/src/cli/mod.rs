@@ -33,6 +33,7 @@ mod release;
 mod review;
 mod run;
 mod scan;
+mod sealed;
 mod secret;
 mod train;
 mod trainer;

@@ -33,6 +33,16 @@ impl Opening {
         console: &Console,
         work: impl FnOnce(&Project) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
+        self.prepared(console, |closed| closed, work)
+    }
+
+    /// The same, opened as `prepare` says.
+    pub(super) fn prepared<T>(
+        &self,
+        console: &Console,
+        prepare: impl FnOnce(Closed) -> Closed,
+        work: impl FnOnce(&Project) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         let closed = match &self.project {
             Some(folder) => Closed::open(folder)?,
             None => Closed::find(Path::new("."))?,
@@ -48,7 +58,7 @@ impl Opening {
         }
         let hardened = Hardened::apply()?;
         let secret = source.secret("passphrase")?;
-        let project = closed.unseal(&*secret, &hardened, Home::from_env()?)?;
+        let project = prepare(closed).unseal(&*secret, &hardened, Home::from_env()?)?;
         let unmatched = project.opening().unmatched.len();
         if unmatched > 0 {
             let acts = if unmatched == 1 { "1 act was" } else { &format!("{unmatched} acts were") };

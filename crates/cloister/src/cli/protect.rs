@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use cloister_access::{Action, Id};
 use cloister_text::{Label, Policy, Profile, ProtectReport, Reading, Replacer, Scope, Sealer, SurrogateKey};
 use serde_json::{Map, Value, json};
 
@@ -15,9 +16,11 @@ use super::config::{self, ColumnMap, Settings};
 use super::console::{Console, Ink};
 use super::detection::DetectionArgs;
 use super::hint::Usage;
+use super::sealed::{self, DatasetArgs, Named};
 use super::words::counted;
 use super::{Exit, input};
 use crate::files::{Keep, WholeFile};
+use crate::project::Project;
 use crate::protect::{self, restore, write_map, write_records, write_sealed};
 use crate::{interrupt, keys};
 
@@ -31,8 +34,14 @@ pub(super) struct Args {
     /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
     file: PathBuf,
     /// The protected records, as JSON lines
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "into")]
+    out: Option<PathBuf>,
+    /// Seal the protected records into this dataset of the project; FILE is then dataset:NAME
+    #[arg(long, value_name = "NAME", value_parser = super::project::id, help_heading = "Project")]
+    #[arg(conflicts_with_all = ["out", "map", "key", "restore", "force", "columns"])]
+    into: Option<Id>,
+    #[command(flatten)]
+    of: DatasetArgs,
     /// How data is replaced: surrogate, redact, mask, hash, hipaa-safe-harbor, gdpr-pseudonymise or reversible
     #[arg(long, env = "CLOISTER_PROFILE", hide_env = true)]
     profile: Option<Profile>,
@@ -63,35 +72,50 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
-        for file in [Some(&self.out), self.map.as_ref()].into_iter().flatten() {
+        match (Named::of(&self.file)?, self.into.clone(), self.out.clone()) {
+            (Some(from), Some(into), _) => self.seal(console, &from, &into),
+            (Some(_), None, _) => {
+                let hint = "add --into NAME; text leaves the vault by an export, which somebody else approves";
+                Err(Usage::new("records of the vault go into the vault", hint).into())
+            }
+            (None, Some(_), _) => {
+                let hint = "take the file in first with `cloister ingest --into NAME`, then protect dataset:NAME";
+                Err(Usage::new("a file is protected into a file", hint).into())
+            }
+            (None, None, Some(out)) => self.file_to_file(console, &out),
+            (None, None, None) => Err(Usage::new("no file is named for the result", "add --out FILE").into()),
+        }
+    }
+
+    fn file_to_file(self, console: &Console, to: &Path) -> anyhow::Result<Exit> {
+        for file in [Some(to), self.map.as_deref()].into_iter().flatten() {
             if file == Path::new("-") {
                 return Err(Usage::new("protected records go to a file", "give --out a name").into());
             }
         }
         if !self.restore
-            && let Some(form) = other_form(&self.out)
+            && let Some(form) = other_form(to)
         {
-            let message =
-                format!("protected records are written as JSON lines, and `{}` says {form}", self.out.display());
+            let message = format!("protected records are written as JSON lines, and `{}` says {form}", to.display());
             return Err(Usage::new(message, "give --out a name that ends in .jsonl").into());
         }
         let real = |path: &Path| path.canonicalize().ok();
         if let Some(file) = real(&self.file)
-            && [Some(&self.out), self.map.as_ref()].into_iter().flatten().any(|path| real(path).as_ref() == Some(&file))
+            && [Some(to), self.map.as_deref()].into_iter().flatten().any(|path| real(path).as_ref() == Some(&file))
         {
             let message = format!("`{}` is read and would be replaced", self.file.display());
             return Err(Usage::new(message, "give --out another name: what is replaced cannot be had back").into());
         }
-        if self.map.as_ref() == Some(&self.out) {
+        if self.map.as_deref() == Some(to) {
             return Err(Usage::new("records and map are one file", "give --map another name").into());
         }
         if self.restore {
-            return self.undo(console);
+            return self.undo(console, to);
         }
         config::tell_places(console);
         let policy = self.policy()?;
         let (detector, detection) = self.detection.detector(console)?;
-        let mut out = self.create(&self.out)?;
+        let mut out = self.create(to)?;
         let mut map = self.map.as_deref().map(|path| self.create(path)).transpose()?;
         let key = match &self.key {
             Some(path) => keys::read(path)?,
@@ -125,9 +149,10 @@ impl Args {
         let residual = report.residual_total();
         tell(console, &report, residual);
         let state = self.state(replacer.policy());
+        console.say(format_args!("wrote {}, profile {}, scope {}", to.display(), replacer.profile(), replacer.scope()));
         self.say_what_stands(console, replacer.policy(), &state);
         let mut fields = Map::new();
-        fields.insert("out".into(), json!(self.out));
+        fields.insert("out".into(), json!(to));
         fields.insert("profile".into(), json!(replacer.profile()));
         fields.insert("policy".into(), json!(self.policy));
         fields.insert("scope".into(), json!(replacer.scope()));
@@ -180,9 +205,9 @@ impl Args {
     }
 
     /// Restores a sealed file.
-    fn undo(self, console: &Console) -> anyhow::Result<Exit> {
+    fn undo(self, console: &Console, to: &Path) -> anyhow::Result<Exit> {
         let Some(key) = &self.key else { return Err(protect::Error::NoKey.into()) };
-        let mut out = self.create(&self.out)?;
+        let mut out = self.create(to)?;
         let sealer = Sealer::new(&SurrogateKey::from_bytes(*keys::read(key)?));
         interrupt::watch();
         let source: Box<dyn BufRead> = match self.file == Path::new("-") {
@@ -194,12 +219,71 @@ impl Args {
             other => other.into(),
         })?;
         out.commit()?;
-        console.say(format_args!("restored {} to {}", counted(records, "record"), self.out.display()));
+        console.say(format_args!("restored {} to {}", counted(records, "record"), to.display()));
         let mut fields = Map::new();
-        fields.insert("out".into(), json!(self.out));
+        fields.insert("out".into(), json!(to));
         fields.insert("records".into(), json!(records));
         console.document("restored", fields)?;
         Ok(Exit::Passed)
+    }
+
+    /// From a dataset of the project into another.
+    fn seal(self, console: &Console, from: &Named, into: &Id) -> anyhow::Result<Exit> {
+        config::tell_places(console);
+        let policy = self.policy()?;
+        if policy.encrypts() {
+            let hint = "what must come back stays in the dataset that it came from; choose another profile";
+            return Err(Usage::new("encrypted values are for files", hint).into());
+        }
+        let (detector, detection) = self.detection.detector(console)?;
+        interrupt::watch();
+        self.of.opening.with(console, |project| {
+            project.through(&self.of.ask(Action::Protect, from), |pass| {
+                let reading = Reading::strict(&input::columns(None)?);
+                let (mut dataset, opened) = sealed::read(console, pass, from, &reading)?;
+                // Whoever asks for erasure names the person as they were before the replacement.
+                let subjects: Vec<Option<String>> =
+                    dataset.records.iter().map(|record| record.subject.clone()).collect();
+                let key = SurrogateKey::from_bytes(*pass.surrogate_key()?);
+                let replacer = Replacer::by_policy(key, policy);
+                let report = cloister_text::protect(&mut dataset, &detector, &replacer);
+                detector.check()?;
+                pass.check()?;
+                make_like(project, into, &opened.version.dataset)?;
+                let version = project.take_in(into, |new| {
+                    for (record, subject) in dataset.records.iter().zip(&subjects) {
+                        interrupt::check()?;
+                        new.append(subject.as_deref(), record.to_json_line().as_bytes())?;
+                    }
+                    new.attach("protection", &serde_json::to_vec(&report)?)?;
+                    Ok::<_, anyhow::Error>(vec![opened.version.id.clone()])
+                })?;
+                let residual = report.residual_total();
+                tell(console, &report, residual);
+                let records = counted(dataset.records.len(), "record");
+                let (profile, scope) = (replacer.profile(), replacer.scope());
+                console.say(format_args!(
+                    "sealed {records} as dataset {}, made from {}, profile {profile}, scope {scope}",
+                    version.id, opened.version.id
+                ));
+                console.say("its privacy budget is that of what it was made from");
+                let mut fields = Map::new();
+                fields.insert("version".into(), json!(version.id));
+                fields.insert("made_from".into(), json!([opened.version.id]));
+                fields.insert("profile".into(), json!(profile));
+                fields.insert("policy".into(), json!(self.policy));
+                fields.insert("scope".into(), json!(scope));
+                fields.insert("not_searched_for".into(), json!(NOT_SEARCHED_FOR));
+                fields.insert("detection".into(), serde_json::to_value(&detection)?);
+                if let Value::Object(counts) = serde_json::to_value(&report)? {
+                    fields.extend(counts);
+                }
+                let (verdict, exit) =
+                    if residual == 0 { ("passed", Exit::Passed) } else { ("residual", Exit::Refused) };
+                console.document(verdict, fields)?;
+                Ok(exit)
+            })
+        })
     }
 
     /// What the result is in law, and who can undo it.
@@ -219,12 +303,6 @@ impl Args {
     }
 
     fn say_what_stands(&self, console: &Console, policy: &Policy, state: &str) {
-        console.say(format_args!(
-            "wrote {}, profile {}, scope {}",
-            self.out.display(),
-            policy.profile(),
-            policy.scope()
-        ));
         if policy.random_table() {
             console.say("surrogates came from a random table and are derived from nothing; another run draws others");
         } else if self.key.is_none() && policy.draws() {
@@ -243,6 +321,21 @@ impl Args {
         };
         console.say(format_args!("state: {state}; {why}"));
     }
+}
+
+/// Makes the dataset `into`, if it is not there, for the purposes of `from` and as sensitive.
+fn make_like(project: &Project, into: &Id, from: &str) -> anyhow::Result<()> {
+    if into.as_str() == from {
+        let hint = "choose another name: what is protected is another dataset, which others may use";
+        return Err(Usage::new("a dataset is not protected into itself", hint).into());
+    }
+    if project.dataset(into)?.is_some() {
+        return Ok(());
+    }
+    let from = project.dataset(&from.parse()?)?;
+    let Some(from) = from else { return Ok(()) };
+    let purposes = from.purposes.iter().map(str::parse).collect::<Result<_, _>>()?;
+    Ok(project.add_dataset(into, from.sensitivity.parse()?, &purposes)?)
 }
 
 /// The form that a name's ending promises, where it is none of ours.

@@ -36,6 +36,12 @@ pub enum Error {
         /// The records.
         path: PathBuf,
     },
+    /// Whoever takes the records did not take one.
+    #[error("the records cannot be kept")]
+    NotKept {
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// There is nothing that could be a record.
     #[error("the input holds no record")]
     NoRecord,

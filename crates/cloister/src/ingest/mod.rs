@@ -24,4 +24,4 @@ pub use input::{Input, Unreadable};
 pub use notice::{Notice, notices};
 pub use prove::{Membership, Proof, RootOfLines, Tree};
 pub use provenance::{Declared, DeclaredField, Field, KeptFrom, Provenance};
-pub use stage::{Ingested, Outputs, Request, Risk, RiskRequest, Taken, ingest};
+pub use stage::{Ingested, Lines, Outputs, Records, Request, Risk, RiskRequest, Taken, ingest};

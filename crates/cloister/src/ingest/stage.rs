@@ -50,11 +50,50 @@ pub struct RiskRequest {
 /// Where records go.
 pub struct Outputs<'a> {
     /// Records that were not rejected.
-    pub records: &'a mut WholeFile,
+    pub records: &'a mut dyn Records,
     /// One line for every record about which something was noticed.
-    pub decisions: &'a mut WholeFile,
+    pub decisions: &'a mut dyn Lines,
     /// What was rejected: lines, and whatever is no record, as they were read; records of other forms as lines of JSON.
     pub quarantine: Option<&'a mut WholeFile>,
+}
+
+/// Takes records.
+pub trait Records {
+    /// Takes the next one; `line` is its JSON, without an end.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being taken.
+    fn put(&mut self, record: &Record, line: &[u8]) -> Result<(), Error>;
+}
+
+/// Takes lines.
+pub trait Lines {
+    /// Takes the next one, which has no end.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being taken.
+    fn put_line(&mut self, line: &[u8]) -> Result<(), Error>;
+}
+
+impl Lines for WholeFile {
+    fn put_line(&mut self, line: &[u8]) -> Result<(), Error> {
+        let written = self.write_all(line).and_then(|()| self.write_all(b"\n"));
+        Ok(written.map_err(|error| crate::Error::write(self.target())(error))?)
+    }
+}
+
+impl Lines for Vec<u8> {
+    fn put_line(&mut self, line: &[u8]) -> Result<(), Error> {
+        self.extend_from_slice(line);
+        self.push(b'\n');
+        Ok(())
+    }
+}
+
+impl Records for WholeFile {
+    fn put(&mut self, _: &Record, line: &[u8]) -> Result<(), Error> {
+        self.put_line(line)
+    }
 }
 
 /// What came of it.
@@ -335,7 +374,7 @@ impl SecondReading {
     fn write(&mut self, verdict: &Verdict, reread: Reread, outputs: &mut Outputs<'_>) -> Result<(), Error> {
         if !verdict.reasons.is_empty() {
             // A verdict holds codes and places; it always serialises.
-            put(outputs.decisions, &serde_json::to_vec(verdict).unwrap_or_default())?;
+            outputs.decisions.put_line(&serde_json::to_vec(verdict).unwrap_or_default())?;
         }
         if let Some((_, _, commitment)) = &reread.record {
             self.read.push(commitment);
@@ -346,13 +385,13 @@ impl SecondReading {
                 if let Some(subjects) = &mut self.subjects {
                     subjects.add(&record);
                 }
-                put(outputs.records, line.as_bytes())
+                outputs.records.put(&record, line.as_bytes())
             }
             (_, record) => {
                 let Some(quarantine) = &mut outputs.quarantine else { return Ok(()) };
                 match (reread.kept, record) {
-                    (Some(content), _) => put(quarantine, &content),
-                    (None, Some((_, line, _))) => put(quarantine, line.as_bytes()),
+                    (Some(content), _) => quarantine.put_line(&content),
+                    (None, Some((_, line, _))) => quarantine.put_line(line.as_bytes()),
                     (None, None) => {
                         self.not_quarantined += 1;
                         Ok(())
@@ -361,11 +400,6 @@ impl SecondReading {
             }
         }
     }
-}
-
-fn put(file: &mut WholeFile, line: &[u8]) -> Result<(), Error> {
-    let written = file.write_all(line).and_then(|()| file.write_all(b"\n"));
-    Ok(written.map_err(|error| crate::Error::write(file.target())(error))?)
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use cloister_access::{Action, Id, Kind, Resource, Sensitivity};
-use cloister_vault::store::{DatasetRow, DatasetState, Words};
+use cloister_vault::store::{DatasetRow, DatasetState, VersionRow, Words};
 
 use super::directory::{LOG_KEY, MAIN};
-use super::door::Ask;
+use super::door::{Ask, Pass};
 use super::secrets::RESERVED;
+use super::versions::{NewVersion, Sealed};
 use super::{Error, Project, Result};
 
 impl Project {
@@ -50,5 +51,35 @@ impl Project {
             let _ = self.ring.destroy_dataset(&tenant, id.as_str());
         }
         done.map(drop)
+    }
+
+    /// A dataset's row, if there is one: its name and what it may be used for, nothing of its records.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn dataset(&self, id: &Id) -> Result<Option<DatasetRow>> {
+        Ok(self.store.get::<DatasetRow>(id.as_str())?)
+    }
+
+    /// Takes the next version of a dataset in: `write` seals its records and says from which versions it was made.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::Unknown`]; [`Error::Taken`] if another version came in meanwhile; those of `write`, of keys, of
+    /// files and of the store. Then there is no such version, and nothing of it stays.
+    pub fn take_in<E: From<Error>>(
+        &self,
+        dataset: &Id,
+        write: impl FnOnce(&mut NewVersion<'_>) -> Result<Vec<String>, E>,
+    ) -> Result<VersionRow, E> {
+        let main = Id::new(MAIN).map_err(Error::from)?;
+        let ask = Ask::new(Action::Ingest, Resource::new(Kind::Project, main)).with("dataset", dataset);
+        let sealed = |pass: &Pass<'_>| {
+            let mut new = pass.new_version(dataset)?;
+            let parents = write(&mut new)?;
+            Ok::<Sealed, E>(new.finish(&parents)?)
+        };
+        let (version, sealed) = self.work(&ask, sealed, |tx, _, sealed| sealed.insert(tx))?.value;
+        sealed.keep();
+        Ok(version)
     }
 }

@@ -92,6 +92,18 @@ impl Pass<'_> {
         self.project
     }
 
+    /// What was asked for.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        self.ask.action
+    }
+
+    /// On what.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.ask.resource
+    }
+
     /// The keys of the dataset that was asked for, for the purpose that was allowed.
     ///
     /// # Errors
@@ -157,7 +169,28 @@ impl Project {
     /// # Errors
     /// [`Error::Denied`]; those of the store and of `change`, and then nothing has changed.
     pub fn change<T>(&self, ask: &Ask, change: impl FnOnce(&mut Tx<'_>, Instant) -> Result<T>) -> Result<Receipt<T>> {
+        self.work(ask, |_| Ok(()), |tx, now, ()| change(tx, now))
+    }
+
+    /// Does long work, and changes the rows in its outcome: it is decided once more in the transaction that changes them.
+    ///
+    /// # Errors
+    /// [`Error::Denied`]; those of the store, of `work` and of `change`, and then no row has changed.
+    pub fn work<W, T, E: From<Error>>(
+        &self,
+        ask: &Ask,
+        work: impl FnOnce(&Pass<'_>) -> Result<W, E>,
+        change: impl FnOnce(&mut Tx<'_>, Instant, W) -> Result<T>,
+    ) -> Result<Receipt<T>, E> {
         let intent = self.enter(ask)?;
+        let worked = match work(&Pass { project: self, ask }) {
+            Ok(worked) => worked,
+            Err(error) => {
+                // The error of the work is the one to tell; an intent without outcome is told of when the project opens.
+                let _ = self.store.outcome(intent, Outcome::Failed);
+                return Err(error);
+            }
+        };
         let mut stop = None;
         let done = self.store.complete(intent, |tx| {
             let mut attempt = || {
@@ -168,9 +201,9 @@ impl Project {
                     false => Err(denied(ask, answer)),
                 }
             };
-            attempt().and_then(|now| change(tx, now)).map_err(|error| give_up(&mut stop, error))
+            attempt().and_then(|now| change(tx, now, worked)).map_err(|error| give_up(&mut stop, error))
         });
-        done.map_err(|error| stop.take().unwrap_or_else(|| error.into()))
+        Ok(done.map_err(|error| stop.take().unwrap_or_else(|| Error::from(error)))?)
     }
 
     /// Reads several things in one state of the store.

@@ -25,6 +25,7 @@ mod preset;
 mod questions;
 mod secrets;
 mod served;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +46,7 @@ pub use policies::Standing;
 pub use preset::{Preset, Privacy};
 pub use questions::Listing;
 pub use served::verbs;
+pub use versions::{NewVersion, Opened};
 
 use crate::files::sync_folder;
 use crate::pull::Home;
@@ -67,6 +69,7 @@ pub struct Closed {
     manifest: Manifest,
     bytes: Vec<u8>,
     ring: SealedRing,
+    thorough: bool,
 }
 
 /// Who is here.
@@ -108,7 +111,7 @@ impl Closed {
             }
             error => error.into(),
         })?;
-        Ok(Self { places, manifest, bytes, ring })
+        Ok(Self { places, manifest, bytes, ring, thorough: false })
     }
 
     /// The project of a folder, or of the nearest one above it that has one.
@@ -142,17 +145,26 @@ impl Closed {
         &self.manifest
     }
 
+    /// Lets every entry of the log be read again at opening, also those that an opening before has verified.
+    #[must_use]
+    pub fn thorough(self) -> Self {
+        Self { thorough: true, ..self }
+    }
+
     /// Opens it with somebody's secret.
     ///
     /// # Errors
     /// Those of [`SealedRing::unseal`]; [`Error::Broken`] and those of [`Store::open`] where something is not what was written;
     /// [`Error::Stranger`] if the secret is no member's, which the log has an entry of.
     pub fn unseal(self, provider: &dyn Provider, hardened: &Hardened, home: Home) -> Result<Project> {
-        let Self { places, manifest, bytes, ring } = self;
+        let Self { places, manifest, bytes, ring, thorough } = self;
         let ring = ring.unseal(provider, hardened)?;
         let slot = ring.opened_by();
         let (secrets, ForStore { signer, rows }) = Secrets::open(&places, &ring, (&manifest, &bytes))?;
         let mut settings = Settings::new(Database::Sqlite(places.database()), places.log(), signer, rows);
+        if thorough {
+            settings = settings.thorough();
+        }
         if let Some(seen) = recall(&home, &manifest.tenant)? {
             settings = settings.seen(seen);
         }
@@ -216,7 +228,14 @@ impl Project {
         if target.0.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: target.project().into() });
         }
-        let unfinished = tempfile::Builder::new().prefix(".cloister-").suffix(".tmp").tempdir_in(folder);
+        let mut unfinished = tempfile::Builder::new();
+        unfinished.prefix(".cloister-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            unfinished.permissions(std::fs::Permissions::from_mode(0o700));
+        }
+        let unfinished = unfinished.tempdir_in(folder);
         let unfinished = unfinished.map_err(crate::Error::write(&target.0))?;
         let places = Places(unfinished.path().into());
         let tenant = cloister_vault::sealed::Id::random()?.to_string();

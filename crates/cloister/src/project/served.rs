@@ -11,6 +11,8 @@ pub fn verbs(action: Action) -> &'static [&'static str] {
     match action {
         Action::Init => &["init"],
         Action::ProjectRead => &["access list", "access who-can", "access why", "access policy show"],
+        Action::Ingest => &["ingest --into", "protect --into"],
+        Action::Protect => &["protect --into"],
         Action::MemberChange => &["access add", "access roles"],
         Action::MemberDisable => &["access disable"],
         Action::GrantRequest => &["access request"],

@@ -152,7 +152,8 @@ fn furnish(store: &Store) {
     store
         .write(&request("init"), |tx| {
             let (created, name, tenant) = (tx.now(), String::from("x"), String::from("t"));
-            tx.insert(&TenantRow { id: tenant.clone(), name: name.clone(), created })?;
+            let (preset, four_eyes, ring) = (String::from("minimal"), false, 0);
+            tx.insert(&TenantRow { id: tenant.clone(), name: name.clone(), preset, four_eyes, ring, created })?;
             tx.insert(&PrincipalRow {
                 id: "u1".into(),
                 tenant: tenant.clone(),
@@ -160,6 +161,7 @@ fn furnish(store: &Store) {
                 kind: PrincipalKind::User,
                 roles: Words::default(),
                 state: PrincipalState::Active,
+                slot: None,
                 created,
             })?;
             tx.insert(&DatasetRow {

@@ -11,6 +11,7 @@ mod canary;
 mod classifier;
 #[path = "../../../vault/tests/it/server.rs"]
 mod database_server;
+mod datasets;
 mod ingest;
 mod ingest_forms;
 mod kill;

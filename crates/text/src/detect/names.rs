@@ -191,9 +191,8 @@ impl Hasher for ShortKeys {
 
 /// A number for a word: no two of eight bytes or fewer share it, and of longer ones any two with a probability of 2^-64.
 fn fingerprint(word: &[u8]) -> u64 {
-    let mut hash = ShortKeys::default();
     // Far enough apart that words of different lengths cannot meet before they are mixed: their bytes are ASCII.
-    hash.0 = (word.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F);
+    let mut hash = ShortKeys((word.len() as u64).wrapping_mul(0xA076_1D64_78BD_642F));
     hash.write(word);
     // Not `finish`, which folds it to half as many bits.
     hash.0

@@ -55,7 +55,7 @@ impl Args {
                 algorithm: ALGORITHM.into(),
                 root: hex(&ingested.written.root()),
                 records: ingested.written.size(),
-                key: self.key.is_none().then(|| KEY.into()),
+                key: (self.key.is_none() && self.into.is_none()).then(|| KEY.into()),
             },
             provenance: provenance.fields.iter().map(field).collect(),
             kept_from: provenance.kept_from.map(|from| KeptFromFacts {

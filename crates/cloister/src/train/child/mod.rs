@@ -14,10 +14,11 @@
 //!   takes the adapter over              ◄── done
 //! ```
 //!
-//! Invariants: no record and no key leaves before [`Leases::stands`] said yes; a step that the trainer tells of has a lease, or
-//! it is ended; figures that are shown come from the plan of this process; what the trainer writes is taken over only if it
-//! is the files of an adapter. A trainer that breaks these rules can still do with the records what is possible inside of
-//! its folder: the adapter is a way out for what it knows, and that is what clipping and noise, done honestly, bound.
+//! Invariants: no record and no key leaves before [`Leases::stands`](super::Leases::stands) said yes; a step that the trainer
+//! tells of has a lease, or it is ended; figures that are shown come from the plan of this process; what the trainer writes is
+//! taken over only if it is the files of an adapter. A trainer that breaks these rules can still do with the records what is
+//! possible inside of its folder: the adapter is a way out for what it knows, and that is what clipping and noise, done
+//! honestly, bound.
 //!
 //! Source: requirement 35 of the design, after MITRE ATLAS AML.T0025 (exfiltration by means of a machine-learning system).
 

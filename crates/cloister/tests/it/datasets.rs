@@ -1,0 +1,164 @@
+//! Datasets of a project: sealed as they are read, protected from one into another, opened for their purpose only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::process::{Place, Ran, walk};
+
+/// Words that stand in records and nowhere else.
+const CANARIES: [&str; 4] = ["ZQXWVB-7731", "Ottoline Farquharson", "ottoline@farquharson.example", "+44 20 7946 0958"];
+
+fn records() -> String {
+    let line = |id: usize, subject: &str, text: &str| {
+        format!("{{\"id\":\"r{id}\",\"subject\":\"{subject}\",\"text\":\"{text}\"}}\n")
+    };
+    let mut records = String::new();
+    for id in 0..40 {
+        let other =
+            format!("The printer of desk {id} prints nothing since the update of Monday, and nobody knows why.");
+        records += &line(id, &format!("s{}", id % 9), &other);
+    }
+    let [code, name, mail, phone] = CANARIES;
+    records
+        + &line(
+            99,
+            "ottoline-farquharson",
+            &format!("My name is {name}, write to {mail} or call {phone}. Code {code}."),
+        )
+}
+
+fn project() -> Place {
+    let place = Place::new();
+    let made = ["init", "--name", "Help desk", "--owner", "olga", "--preset", "minimal", "--key-file", "olga.key"];
+    place.run(made).exits(0);
+    place.file("in/tickets.jsonl", records());
+    place
+}
+
+fn olga(place: &Place, line: &str) -> Ran {
+    place.run(line.split(' ').chain(["--key-file", "olga.key"]))
+}
+
+/// A project with the tickets in it.
+fn with_tickets() -> Place {
+    let place = project();
+    let taken = olga(&place, "ingest in/tickets.jsonl --into tickets --purposes support --json").exits(0).document();
+    assert_eq!((&taken["version"], &taken["content"]["records"]), (&"tickets@1".into(), &41.into()));
+    place
+}
+
+fn objects(place: &Place) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(place.path(".cloister/objects")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn search(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(folder, &mut |path| {
+        let bytes = fs::read(path).unwrap();
+        for canary in CANARIES {
+            let utf16: Vec<u8> = canary.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            for needle in [canary.as_bytes().to_vec(), utf16] {
+                if bytes.windows(needle.len()).any(|window| window == needle) {
+                    found.push(format!("{canary} in {}", path.display()));
+                }
+            }
+        }
+    });
+    found
+}
+
+#[test]
+fn requirement_18_a_record_rests_sealed_and_in_no_other_place() {
+    let place = with_tickets();
+    let made = olga(&place, "protect dataset:tickets --into safe --for support --json").code;
+    assert!(made == 0 || made == 3, "{made}");
+    fs::remove_dir_all(place.path("in")).unwrap();
+    assert_eq!(search(&place.path(".")), Vec::<String>::new());
+    // Records, evidence and decisions of one version; records and the report of the other.
+    assert_eq!(objects(&place).len(), 5);
+}
+
+#[test]
+fn requirement_14_data_opens_for_its_purpose_only() {
+    let place = with_tickets();
+    let refused = olga(&place, "protect dataset:tickets --into safe --for advertising").exits(5);
+    assert!(refused.stderr.contains("(purpose)"), "{}", refused.stderr);
+    let refused = olga(&place, "protect dataset:tickets --into safe").exits(5);
+    assert!(refused.stderr.contains("does not say what the data is for"), "{}", refused.stderr);
+    assert_eq!(objects(&place).len(), 3);
+}
+
+#[test]
+fn versions_follow_each_other_and_say_what_they_were_made_from() {
+    let place = with_tickets();
+    let second = olga(&place, "ingest in/tickets.jsonl --into tickets --json").exits(0).document();
+    assert_eq!(second["version"], "tickets@2");
+    for (from, version, parent) in [("tickets@1", "safe@1", "tickets@1"), ("tickets", "safe@2", "tickets@2")] {
+        let line = format!("protect dataset:{from} --into safe --for support --profile redact --json");
+        let made = olga(&place, &line).document();
+        assert_eq!((&made["version"], &made["made_from"][0]), (&version.into(), &parent.into()));
+        assert_eq!(made["records"], 41);
+    }
+    let missing = olga(&place, "protect dataset:tickets@7 --into safe --for support").exits(2);
+    assert!(missing.stderr.contains("tickets@7"), "{}", missing.stderr);
+    olga(&place, "log fsck").exits(0);
+}
+
+#[test]
+fn requirement_19_a_changed_moved_or_missing_file_is_found_and_nothing_is_made_of_it() {
+    let place = with_tickets();
+    olga(&place, "ingest in/tickets.jsonl --into tickets").exits(0);
+    let protect = || olga(&place, "protect dataset:tickets@1 --into safe --for support");
+    // The largest file of the first version is that of its records.
+    let mut files: Vec<(u64, PathBuf)> =
+        objects(&place).into_iter().map(|path| (fs::metadata(&path).unwrap().len(), path)).collect();
+    files.sort();
+    let [(_, first), (_, second)] = &files[files.len() - 2..] else { panic!("two versions") };
+    let kept = [fs::read(first).unwrap(), fs::read(second).unwrap()];
+    for path in [first, second] {
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 3;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    protect().exits(4);
+    // Each in the place of the other.
+    fs::write(first, &kept[1]).unwrap();
+    fs::write(second, &kept[0]).unwrap();
+    protect().exits(4);
+    for path in [first, second] {
+        fs::write(path, &kept[usize::from(path == second)][..200]).unwrap();
+    }
+    protect().exits(4);
+    fs::remove_file(first).unwrap();
+    fs::remove_file(second).unwrap();
+    protect().exits(4);
+    assert!(!olga(&place, "access list").exits(0).stdout.contains("safe@"));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_is_left() {
+    let place = project();
+    for (line, says) in [
+        ("ingest in/tickets.jsonl --into tickets", "what it may be used for"),
+        ("ingest in/missing.jsonl --into tickets --purposes support", "missing.jsonl"),
+        ("protect dataset:tickets --into safe --for support", "tickets"),
+        ("protect dataset:tick@ets --into safe --for support", "no name of a dataset"),
+        ("protect dataset:tickets --out out.jsonl --for support", "vault"),
+        ("protect in/tickets.jsonl --into safe", "a file is protected into a file"),
+    ] {
+        let refused = olga(&place, line);
+        assert!([2, 5].contains(&refused.code), "{line}: {} {}", refused.code, refused.stderr);
+        assert!(refused.stderr.contains(says) && refused.stderr.contains("hint: "), "{line}: {}", refused.stderr);
+    }
+    let taken = olga(&place, "ingest in/tickets.jsonl --into tickets --purposes support").exits(0);
+    assert!(taken.stderr.contains("sealed 41 records as dataset tickets@1"), "{}", taken.stderr);
+    let other = olga(&place, "ingest in/tickets.jsonl --into tickets --purposes billing").exits(2);
+    assert!(other.stderr.contains("other purposes"), "{}", other.stderr);
+    let itself = olga(&place, "protect dataset:tickets --into tickets --for support").exits(2);
+    assert!(itself.stderr.contains("into itself"), "{}", itself.stderr);
+    assert_eq!(objects(&place).len(), 3);
+}
