@@ -85,6 +85,14 @@ pub enum Error {
     /// A secret opens the project already, as that of somebody.
     #[error("this secret opens the project already")]
     SecretTaken,
+    /// A dataset may be used for more than what its records were collected for.
+    #[error("dataset `{dataset}` may be used for more than `{from}`, or is less sensitive")]
+    Wider {
+        /// The dataset.
+        dataset: String,
+        /// What the records come from.
+        from: String,
+    },
     /// Nobody would own the project.
     #[error("`{id}` is the last owner")]
     LastOwner {

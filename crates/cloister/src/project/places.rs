@@ -6,6 +6,7 @@
 //!           secrets.clo    sealed: keys of the log and of the rows
 //!           vault.db       rows, entries of the log
 //!           log/           entries and tiles, for anyone to verify
+//!           log.verified   what the last opening has verified of a long log
 //!           objects/       sealed files
 //! HOME/seen/TENANT         the log's last checkpoint
 //! ```

@@ -16,12 +16,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cloister_access::{Action, Id as Name};
+use cloister_access::{Action, Id as Name, Sensitivity};
 use cloister_text::quality::{MerkleRoot, RecordKey};
 use cloister_vault::keys::{DatasetKeys, KeyContext, SubjectKey, WrappedKey};
 use cloister_vault::log::Hash;
 use cloister_vault::sealed::container::NewFile;
-use cloister_vault::sealed::{DataKey, Header, Id, Kind, ShardReader, ShardWriter, SubjectKeys};
+use cloister_vault::sealed::{DataKey, Header, Id, Kind, ShardWriter};
 use cloister_vault::store::{DatasetRow, DatasetState, ObjectRow, SubjectKeyRow, Tx, VersionRow, VersionState, Words};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -52,6 +52,7 @@ pub struct NewVersion<'p> {
     fresh: Vec<SubjectKeyRow>,
     others: Vec<Written>,
     place: String,
+    files: Files,
 }
 
 /// A version that is written and not yet in the store. Its files go with it unless it was inserted.
@@ -72,6 +73,7 @@ struct Written {
 }
 
 /// Files that are removed unless they are kept.
+#[derive(Default)]
 struct Files(Vec<PathBuf>);
 
 impl Drop for Files {
@@ -125,6 +127,7 @@ impl Pass<'_> {
             fresh: Vec::new(),
             others: Vec::new(),
             place,
+            files: Files::default(),
         })
     }
 
@@ -166,7 +169,19 @@ impl Pass<'_> {
         if shard.header().object != object.id || shard.count() != version.records {
             return Err(broken("is not the file that the log tells of").into());
         }
-        let passed = self.each_record(&shard, &Subjects::of(&keys, subjects)?, &mut each)?;
+        let wrapped = |row: SubjectKeyRow| Ok((row.id, WrappedKey::from_bytes(&row.wrapped)?));
+        let subjects = subjects.into_iter().map(wrapped).collect::<Result<_>>()?;
+        let mut passed = 0;
+        for (at, record) in shard.records(&keys.subject_keys(subjects)).enumerate() {
+            if at.is_multiple_of(RECORDS_AT_ONCE) {
+                self.check()?;
+            }
+            match record {
+                Ok((_, text)) => each(&text)?,
+                Err(cloister_vault::Error::NoSubjectKey { .. }) => passed += 1,
+                Err(error) => return Err(Error::from(error).into()),
+            }
+        }
         if passed > 0 && version.state == VersionState::Whole {
             return Err(broken("has records whose keys are missing").into());
         }
@@ -180,28 +195,6 @@ impl Pass<'_> {
     /// As [`Pass::keys`].
     pub fn surrogate_key(&self) -> Result<crate::keys::Key> {
         token(&self.keys()?, &[b"cloister surrogates v1\0"])
-    }
-
-    /// Opens all records of a shard that can be opened; gives how many cannot.
-    fn each_record<E: From<Error>>(
-        &self,
-        shard: &ShardReader<Arc<File>>,
-        subjects: &Subjects,
-        each: &mut impl FnMut(&[u8]) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        let rows = shard.rows().collect::<cloister_vault::Result<Vec<_>>>().map_err(Error::from)?;
-        let mut passed = 0;
-        for rows in rows.chunks(RECORDS_AT_ONCE) {
-            self.check()?;
-            for row in rows {
-                match shard.read_row(row, subjects) {
-                    Ok(record) => each(&record)?,
-                    Err(cloister_vault::Error::NoSubjectKey { .. }) => passed += 1,
-                    Err(error) => return Err(Error::from(error).into()),
-                }
-            }
-        }
-        Ok(passed)
     }
 }
 
@@ -262,6 +255,7 @@ impl NewVersion<'_> {
         object.append(bytes)?;
         let (sink, header) = object.finish()?;
         let (sha256, bytes) = sink.publish()?;
+        self.files.0.push(self.objects.join(&place));
         self.others.push(Written { kind: kind.into(), place, header, sha256, bytes });
         Ok(())
     }
@@ -277,8 +271,7 @@ impl NewVersion<'_> {
     /// # Errors
     /// Those of sealed files.
     pub fn finish(self, parents: &[String]) -> Result<Sealed> {
-        let Self { objects, dataset, tenant, number, shard, root, fresh, mut others, place, .. } = self;
-        let mut files = Files(others.iter().map(|written| objects.join(&written.place)).collect());
+        let Self { objects, dataset, tenant, number, shard, root, fresh, mut others, place, mut files, .. } = self;
         let (sink, header) = shard.finish()?;
         let (sha256, bytes) = sink.publish()?;
         files.0.push(objects.join(&place));
@@ -334,9 +327,15 @@ impl Sealed {
     /// Puts the version into the store; its files stay if the transaction is committed. Gives the row.
     ///
     /// # Errors
-    /// [`Error::Taken`] if another version was taken in meanwhile; those of the store.
+    /// [`Error::Taken`] if another version was taken in meanwhile; [`Error::Wider`] if its dataset may be used for more than what
+    /// it was made from, or is less sensitive; those of the store.
     pub(super) fn insert(mut self, tx: &mut Tx<'_>) -> Result<(VersionRow, Self)> {
         let created = tx.now();
+        let own = tx.need::<DatasetRow>(&self.version.dataset)?;
+        for parent in self.version.parents.iter() {
+            let from = tx.need::<VersionRow>(parent)?.dataset;
+            within(&own, &tx.need::<DatasetRow>(&from)?)?;
+        }
         if tx.get::<VersionRow>(&self.version.id)?.is_some() {
             return Err(Error::Taken { kind: "version", id: self.version.id.clone() });
         }
@@ -359,6 +358,17 @@ impl Sealed {
     }
 }
 
+/// Whether a dataset may be used for no more than another, and is no less sensitive: what was collected for a purpose is not used
+/// for others under another name (GDPR, article 5(1)(b)).
+fn within(own: &DatasetRow, from: &DatasetRow) -> Result<()> {
+    let level = |row: &DatasetRow| row.sensitivity.parse::<Sensitivity>().map(Sensitivity::level);
+    let wider = own.purposes.iter().any(|purpose| !from.purposes.contains(purpose));
+    match wider || level(own)? < level(from)? {
+        true => Err(Error::Wider { dataset: own.id.clone(), from: from.id.clone() }),
+        false => Ok(()),
+    }
+}
+
 /// The pseudonym of a subject, or of a record about nobody, in one dataset.
 fn pseudonym(keys: &DatasetKeys<'_>, of: &[u8], name: &[u8]) -> Result<String> {
     Ok(hex(token(keys, &[b"cloister subject v1\0", of, name])?.as_ref()))
@@ -375,23 +385,6 @@ fn token(keys: &DatasetKeys<'_>, parts: &[&[u8]]) -> Result<crate::keys::Key> {
 /// A fresh name for a file; it tells nothing.
 fn place() -> Result<String> {
     Ok(format!("{}.clo", Id::random()?))
-}
-
-/// The keys of a dataset's subjects, opened once.
-struct Subjects(HashMap<Id, DataKey>);
-
-impl Subjects {
-    fn of(keys: &DatasetKeys<'_>, rows: Vec<SubjectKeyRow>) -> Result<Self> {
-        let open =
-            |row: SubjectKeyRow| Ok((row.id, keys.open_subject_key(row.id, &WrappedKey::from_bytes(&row.wrapped)?)?));
-        Ok(Self(rows.into_iter().map(open).collect::<Result<_>>()?))
-    }
-}
-
-impl SubjectKeys for Subjects {
-    fn key(&self, id: Id) -> cloister_vault::Result<Option<DataKey>> {
-        self.0.key(id)
-    }
 }
 
 /// A sealed file on its way to the disk, and its digest.

@@ -92,6 +92,24 @@ fn requirement_14_data_opens_for_its_purpose_only() {
 }
 
 #[test]
+fn requirement_14_what_is_protected_is_used_for_nothing_else_under_another_name() {
+    let place = with_tickets();
+    let other = "ingest in/tickets.jsonl --into adverts --purposes support,advertising";
+    olga(&place, other).exits(0);
+    olga(&place, "ingest in/tickets.jsonl --into open --purposes support --sensitivity public").exits(0);
+    let before = objects(&place);
+    for into in ["adverts", "open"] {
+        let refused = olga(&place, &format!("protect dataset:tickets --into {into} --for support")).exits(5);
+        assert!(refused.stderr.contains("may be used for more"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("hint: "), "{}", refused.stderr);
+    }
+    // Nothing of what was refused stays, and a narrower one is no less.
+    assert_eq!(objects(&place), before);
+    olga(&place, "protect dataset:adverts --into tickets --for support --profile redact --json").document();
+    assert_eq!(objects(&place).len(), before.len() + 2);
+}
+
+#[test]
 fn versions_follow_each_other_and_say_what_they_were_made_from() {
     let place = with_tickets();
     let second = olga(&place, "ingest in/tickets.jsonl --into tickets --json").exits(0).document();

@@ -36,6 +36,9 @@ pub(super) fn project(error: &Error) -> Advice {
         Error::SecretTaken => {
             advice(Exit::Usage, "each member has a secret of their own: choose another passphrase or key file")
         }
+        Error::Wider { .. } => {
+            advice(Exit::Denied, "name a new dataset with --into: it gets the purposes of what it is made from")
+        }
         Error::LastOwner { .. } => {
             advice(Exit::Usage, "make somebody else an owner first: cloister access roles ID --roles owner")
         }
