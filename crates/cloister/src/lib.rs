@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod interrupt;
 pub mod keys;
 pub mod parallel;
+pub mod plain;
 pub mod progress;
 pub mod project;
 pub mod protect;

@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::Exit;
 use super::console::{Console, Ink};
-use super::project::{Opening, action, id, plain, somebody, text_of, thing};
+use super::project::{Opening, action, id, somebody, text_of, thing};
 use super::words::counted;
+use crate::plain::plain;
 use crate::project::{Approved, Wanted};
 
 /// Arguments of `access`.

@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::console::{Console, Ink};
 use super::hint::Usage;
-use super::project::{Opening, plain};
+use super::project::Opening;
 use crate::files::{Keep, WholeFile, human_bytes};
+use crate::plain::plain;
 use crate::project::{Closed, Shown, verifier_key};
 
 /// Entries that are shown unless told.

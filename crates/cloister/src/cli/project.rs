@@ -106,35 +106,7 @@ pub(super) fn somebody(text: &str) -> Result<Principal, String> {
     full.parse().map_err(|error: cloister_access::Error| error.to_string())
 }
 
-/// A text as a person may see it: what would steer a terminal or turn the direction of text stands as its escape.
-pub(super) fn plain(text: &str) -> String {
-    let steers = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match steers(letter) {
-            true => shown.extend(letter.escape_unicode()),
-            false => shown.push(letter),
-        }
-    }
-    shown
-}
-
 /// The bytes of a text file that a user named.
 pub(super) fn text_of(path: &Path) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(path).map_err(crate::Error::read(path))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requirement_32_what_steers_is_escaped() {
-        assert_eq!(plain("a\n\u{1b}[2J\0"), "a\\u{a}\\u{1b}[2J\\u{0}");
-        assert_eq!(plain("a\u{202e}b\u{2066}c\u{9b}"), "a\\u{202e}b\\u{2066}c\\u{9b}");
-        assert_eq!(plain("Ana-María 名"), "Ana-María 名");
-    }
 }

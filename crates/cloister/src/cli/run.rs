@@ -301,10 +301,10 @@ impl Facts<'_> {
             bytes: outcome.adapter.bytes,
             checks: outcome
                 .adapter
-                .checks
-                .iter()
-                .map(|check| Check { name: check.name.into(), passed: true, detail: check.detail.clone() })
-                .collect(),
+                .read_back
+                .checks()
+                .map(|check| Check { name: check.name.into(), passed: true, detail: check.detail })
+                .into(),
         };
         let verdict = self.verdict(protection, utility.as_ref());
         Ok(Evidence {
@@ -427,7 +427,7 @@ impl Facts<'_> {
             gate(
                 "adapter",
                 true,
-                format!("{} after reading it back", counted(self.outcome.adapter.checks.len(), "check")),
+                format!("{} after reading it back", counted(self.outcome.adapter.read_back.checks().len(), "check")),
                 "",
             ),
         ];

@@ -14,6 +14,7 @@ use cloister_vault::store::{PrincipalKind, PrincipalRow, PrincipalState, Request
 
 use super::door::Ask;
 use super::{Beginning, Error, Preset, Project, Result, directory};
+use crate::plain::steers;
 
 /// The longest name of a person or of a project, in characters.
 const NAME_LETTERS: usize = 100;
@@ -84,10 +85,6 @@ fn row(
 
 /// A name for people: one line that neither steers a terminal nor turns the direction of text.
 pub(super) fn check_name(name: &str) -> Result<()> {
-    let steers = |letter: char| {
-        letter.is_control()
-            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{61c}' | '\u{feff}')
-    };
     let fits = (1..=NAME_LETTERS).contains(&name.chars().count()) && name.trim() == name;
     if fits && !name.chars().any(steers) { Ok(()) } else { Err(Error::Name) }
 }

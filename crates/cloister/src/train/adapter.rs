@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cloister_model::{Lora, peft};
+use serde::{Deserialize, Serialize};
 
 use super::{Error, Request};
 use crate::files::{create_folder, digest_file, sync_folder};
@@ -42,8 +43,35 @@ pub struct WrittenAdapter {
     pub bytes: u64,
     /// Number of trained values.
     pub parameters: usize,
-    /// The four assertions that held.
-    pub checks: Vec<AdapterCheck>,
+    /// What was measured for the four assertions that held.
+    pub read_back: ReadBack,
+}
+
+/// What was measured when an adapter was read back. Numbers alone: another process may have measured them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadBack {
+    /// Targets with both factors.
+    pub pairs: usize,
+    /// The largest value of any B.
+    pub largest_b: f32,
+    /// The largest difference of its logits from the base's.
+    pub from_base: f32,
+    /// The largest difference of its logits from those of the adapter in memory.
+    pub from_memory: f32,
+}
+
+impl ReadBack {
+    /// The four assertions, with what was measured for each.
+    #[must_use]
+    pub fn checks(&self) -> [AdapterCheck; 4] {
+        let check = |name, detail| AdapterCheck { name, detail };
+        [
+            check("every target has A and B", format!("{} pairs", self.pairs)),
+            check("B is not zero", format!("largest value {:.1e}", self.largest_b)),
+            check("logits differ from the base's", format!("by up to {:.3}", self.from_base)),
+            check("logits equal those in memory", format!("within {:.1e}", self.from_memory)),
+        ]
+    }
 }
 
 /// One assertion about the adapter on disk.
@@ -80,13 +108,6 @@ pub(super) fn write(request: &Request<'_>, lora: &Lora) -> Result<WrittenAdapter
     std::fs::rename(&waiting, path).map_err(crate::Error::write(path))?;
     sync_folder(parent).map_err(crate::Error::write(path))?;
     Ok(WrittenAdapter { path: path.clone(), ..written })
-}
-
-/// The assertions, with what was measured for each.
-pub(super) fn checks(details: [String; 4]) -> Vec<AdapterCheck> {
-    let names =
-        ["every target has A and B", "B is not zero", "logits differ from the base's", "logits equal those in memory"];
-    names.into_iter().zip(details).map(|(name, detail)| AdapterCheck { name, detail }).collect()
 }
 
 /// Takes over what another process has trained and checked: the files of an adapter, of the size and the digest that it told,
@@ -152,7 +173,7 @@ fn check(request: &Request<'_>, lora: &Lora, path: &Path) -> Result<WrittenAdapt
     }
     let tensors = path.join(TENSORS);
     let bytes = std::fs::metadata(&tensors).map_err(crate::Error::read(&tensors))?.len();
-    let slots = lora.slots.len();
+    let pairs = lora.slots.len();
     let largest_b =
         read.slots.iter().flat_map(|slot| &read.parameters[slot.b.clone()]).fold(0.0f32, |m, v| m.max(v.abs()));
     Ok(WrittenAdapter {
@@ -160,12 +181,7 @@ fn check(request: &Request<'_>, lora: &Lora, path: &Path) -> Result<WrittenAdapt
         sha256: digest_file(&tensors, |_| ())?,
         bytes,
         parameters: lora.parameters.len(),
-        checks: checks([
-            format!("{slots} pairs"),
-            format!("largest value {largest_b:.1e}"),
-            format!("by up to {from_base:.3}"),
-            format!("within {from_memory:.1e}"),
-        ]),
+        read_back: ReadBack { pairs, largest_b, from_base, from_memory },
     })
 }
 

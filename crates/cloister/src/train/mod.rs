@@ -27,7 +27,7 @@ use std::time::Instant;
 use cloister_dp::{OptimizerConfig, PlanRequest, PrivacyPlan};
 use cloister_model::{Base, Decoder, Example, Kernels, LoraSpec, Precision, Workspace};
 
-pub use adapter::{AdapterCheck, WrittenAdapter};
+pub use adapter::{AdapterCheck, ReadBack, WrittenAdapter};
 pub use corpus::Corpus;
 pub use error::Error;
 pub use evaluate::Loss;

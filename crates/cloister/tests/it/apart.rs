@@ -215,7 +215,7 @@ fn requirement_35_a_trainer_apart_trains_and_is_shut_in() {
     let outcome = run.go(&run.apart(), &mut account, &mut seen).unwrap();
     assert_eq!((seen.steps, account.leased), ((1..=8).collect(), 8));
     assert!(outcome.tokens_per_second > 0.0 && outcome.peak_rss_bytes > 1 << 20);
-    assert_eq!((outcome.resumed, outcome.steps_lost, outcome.adapter.checks.len()), (false, 0, 4));
+    assert_eq!((outcome.resumed, outcome.steps_lost, outcome.adapter.read_back.checks().len()), (false, 0, 4));
     let (lora, metadata) = peft::read(&run.place.path("out"), &run.ready.base.config).unwrap();
     assert!(!lora.is_identity() && metadata["epsilon"] == run.built.epsilon().to_string());
     remove_snapshot(&run.snapshot());

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{did, told};
 use crate::cli::Exit;
 use crate::cli::console::Console;
-use crate::cli::project::{Opening, id, plain, text_of};
+use crate::cli::project::{Opening, id, text_of};
+use crate::plain::plain;
 
 #[derive(clap::Args)]
 pub(super) struct Args {

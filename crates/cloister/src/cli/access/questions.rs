@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::{did, told};
 use crate::cli::Exit;
 use crate::cli::console::{Console, Ink};
-use crate::cli::project::{Opening, action, id, plain, somebody, thing};
+use crate::cli::project::{Opening, action, id, somebody, thing};
+use crate::plain::plain;
 use crate::project::{Ask, Listing};
 
 #[derive(clap::Args)]

@@ -10,7 +10,7 @@ use cloister_model::{Activations, ExampleOptions, LengthPolicy, LoraSpec, Target
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Decay, Error, Passes, Recipe, Schedule};
+use super::super::{Decay, Error, Passes, ReadBack, Recipe, Schedule};
 use crate::files::hex;
 use crate::sandbox::Isolation;
 
@@ -139,8 +139,8 @@ pub(super) struct Done {
     pub(super) sha256: String,
     pub(super) bytes: u64,
     pub(super) parameters: usize,
-    /// What was measured for each of the assertions, in their order.
-    pub(super) checks: Vec<String>,
+    /// What was measured when it was read back.
+    pub(super) read_back: ReadBack,
     pub(super) losses: Vec<Measured>,
     pub(super) seconds: f64,
     pub(super) tokens_per_second: f64,

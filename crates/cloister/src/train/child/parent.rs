@@ -15,11 +15,12 @@ use cloister_text::{Body, Record, Role, Shape};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::adapter::{TRAINED, WrittenAdapter, checks, in_the_way, is_full, take};
+use super::super::adapter::{TRAINED, WrittenAdapter, in_the_way, is_full, take};
 use super::super::snapshot::make_place;
 use super::super::{Error, Leases, Loss, Outcome, Reason, Recipe, StepFigures, Watch, clear_place};
 use super::frame::{Frame, KEY_BYTES, Kind, send, send_bytes};
 use super::job::{Begin, Done, Failed, Job, Measured, Ready, Told, WireRecipe, digest};
+use crate::plain::plain;
 use crate::{interrupt, sandbox, system};
 
 /// How often it is looked whether the user wants to stop.
@@ -28,8 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const INTERRUPTED: u8 = 130;
 /// Messages of a trainer that wait.
 const WAITING: usize = 64;
-/// Longest message of a trainer that is shown.
-const MESSAGE_CHARS: usize = 4096;
+/// Longest message of a trainer that is shown: it has seen records, and an error needs no more.
+const MESSAGE_CHARS: usize = 300;
 
 /// A run in a process of its own.
 pub struct Apart<'a> {
@@ -423,21 +424,18 @@ fn failure(failed: Failed, apart: &Apart<'_>, refusal: Option<Reason>) -> Error 
         (Failed::Refused { .. }, None) => Error::TrainerAstray { what: "it was not refused" },
         (Failed::Other(Told { exit: INTERRUPTED, .. }), _) => crate::Error::Interrupted.into(),
         (Failed::Other(Told { message, exit, hint }), _) => {
-            let short = |text: String| text.chars().take(MESSAGE_CHARS).collect();
+            let short = |text: String| plain(&text.chars().take(MESSAGE_CHARS).collect::<String>());
             Error::Trainer { message: short(message), exit, hint: hint.map(short) }
         }
     }
 }
 
 fn outcome(apart: &Apart<'_>, done: Done, peak_rss_bytes: u64) -> Result<Outcome, Error> {
-    let Done { sha256, bytes, parameters, checks: details, losses, seconds, tokens_per_second, resumed, steps_lost } =
-        done;
-    let details: [String; 4] =
-        details.try_into().map_err(|_| Error::TrainerAstray { what: "it did not check the adapter" })?;
+    let Done { sha256, bytes, parameters, read_back, losses, seconds, tokens_per_second, resumed, steps_lost } = done;
     take(&apart.snapshot.join(TRAINED), &apart.adapter, &sha256, bytes)?;
     let loss = |Measured { step, nats_per_token, tokens }| (step, Loss { nats_per_token, tokens });
     Ok(Outcome {
-        adapter: WrittenAdapter { path: apart.adapter.clone(), sha256, bytes, parameters, checks: checks(details) },
+        adapter: WrittenAdapter { path: apart.adapter.clone(), sha256, bytes, parameters, read_back },
         losses: losses.into_iter().map(loss).collect(),
         seconds,
         tokens_per_second,

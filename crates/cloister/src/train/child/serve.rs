@@ -322,7 +322,7 @@ fn done(outcome: Outcome) -> Done {
         sha256: adapter.sha256,
         bytes: adapter.bytes,
         parameters: adapter.parameters,
-        checks: adapter.checks.into_iter().map(|check| check.detail).collect(),
+        read_back: adapter.read_back,
         losses: losses.into_iter().map(measured).collect(),
         seconds,
         tokens_per_second,
