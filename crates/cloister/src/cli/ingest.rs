@@ -60,19 +60,6 @@ pub(super) struct Args {
     /// Folder of the dataset
     #[arg(long, value_name = "DIR", required_unless_present_any = ["prove", "into"])]
     out: Option<PathBuf>,
-    /// Seal the records into this dataset of the project, as its next version
-    #[arg(long, value_name = "NAME", value_parser = super::project::id)]
-    #[arg(conflicts_with_all = ["out", "prove", "quarantine", "key", "force", "name"], help_heading = "Project")]
-    into: Option<Id>,
-    /// What a new dataset may be used for
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = super::project::id, requires = "into")]
-    #[arg(help_heading = "Project")]
-    purposes: Vec<Id>,
-    /// How sensitive a new dataset is: public, internal, personal or special [default: personal]
-    #[arg(long, value_name = "LEVEL", requires = "into", help_heading = "Project")]
-    sensitivity: Option<Sensitivity>,
-    #[command(flatten)]
-    opening: Opening,
     /// Take nothing in: prove for every record of FILE that it is in the dataset DIR
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "evaluation", "quarantine", "name"])]
     prove: Option<PathBuf>,
@@ -106,6 +93,18 @@ pub(super) struct Args {
     declared: Declarations,
     #[command(flatten)]
     risk: RiskArgs,
+    #[command(flatten)]
+    opening: Opening,
+    /// Seal the records into this dataset of the project, as its next version
+    #[arg(long, value_name = "NAME", value_parser = super::project::id)]
+    #[arg(conflicts_with_all = ["out", "prove", "quarantine", "key", "force", "name"])]
+    into: Option<Id>,
+    /// What a new dataset may be used for
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = super::project::id, requires = "into")]
+    purposes: Vec<Id>,
+    /// How sensitive a new dataset is: public, internal, personal or special [default: personal]
+    #[arg(long, value_name = "LEVEL", requires = "into")]
+    sensitivity: Option<Sensitivity>,
 }
 
 impl Args {

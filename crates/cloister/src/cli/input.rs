@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use super::config::{ColumnMap, Settings};
 use super::console::Console;
+use super::hint::Usage;
+use super::sealed::Named;
 
 /// The columns of the flag, else of the configuration files, else the standard ones.
 pub(super) fn columns(flag: Option<ColumnMap>) -> anyhow::Result<Columns> {
@@ -44,6 +46,10 @@ pub(super) fn tell_of(console: &Console, dataset: &Dataset) {
 
 /// Where the records of `path` come from, `-` being stdin.
 pub(super) fn source<'a>(path: &Path) -> anyhow::Result<Source<'a>> {
+    if let Some(Named { dataset, .. }) = Named::of(path)? {
+        let hint = "name a file; what is sealed is read by `cloister protect --into` only, until the other verbs can";
+        return Err(Usage::new(format!("dataset {dataset} is in the vault, and this verb reads files"), hint).into());
+    }
     Ok(match path == Path::new("-") {
         true => Source::from_reader(io::stdin(), ""),
         false => Source::open(path)?,

@@ -108,7 +108,7 @@ verbs! {
     Ingest(ingest),
     /// Find personal data and secrets in records
     Scan(scan),
-    /// Replace personal data in records, file to file
+    /// Replace personal data in records, file to file or within a project
     Protect(protect),
     /// Fine-tune a base privately, from records to an adapter
     Train(train),

@@ -36,12 +36,6 @@ pub(super) struct Args {
     /// The protected records, as JSON lines
     #[arg(long, value_name = "FILE", required_unless_present = "into")]
     out: Option<PathBuf>,
-    /// Seal the protected records into this dataset of the project; FILE is then dataset:NAME
-    #[arg(long, value_name = "NAME", value_parser = super::project::id, help_heading = "Project")]
-    #[arg(conflicts_with_all = ["out", "map", "key", "restore", "force", "columns"])]
-    into: Option<Id>,
-    #[command(flatten)]
-    of: DatasetArgs,
     /// How data is replaced: surrogate, redact, mask, hash, hipaa-safe-harbor, gdpr-pseudonymise or reversible
     #[arg(long, env = "CLOISTER_PROFILE", hide_env = true)]
     profile: Option<Profile>,
@@ -68,6 +62,12 @@ pub(super) struct Args {
     force: bool,
     #[command(flatten)]
     detection: DetectionArgs,
+    #[command(flatten)]
+    of: DatasetArgs,
+    /// Seal the protected records into this dataset of the project; FILE is then dataset:NAME
+    #[arg(long, value_name = "NAME", value_parser = super::project::id)]
+    #[arg(conflicts_with_all = ["out", "map", "key", "restore", "force", "columns"])]
+    into: Option<Id>,
 }
 
 impl Args {

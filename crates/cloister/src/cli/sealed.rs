@@ -25,10 +25,10 @@ pub(super) struct DatasetArgs {
     #[command(flatten)]
     pub(super) opening: Opening,
     /// What the dataset is used for: one of the purposes that it was taken in for
-    #[arg(long = "for", value_name = "PURPOSE", value_parser = id, help_heading = "Project")]
+    #[arg(long = "for", value_name = "PURPOSE", value_parser = id)]
     purpose: Option<Id>,
     /// The grant that it is used by
-    #[arg(long, value_name = "GRANT", value_parser = id, help_heading = "Project")]
+    #[arg(long, value_name = "GRANT", value_parser = id)]
     grant: Option<Id>,
 }
 
