@@ -12,6 +12,9 @@ use super::{Label, Span};
 /// Gives persons to capital words that are listed with one: "Vin, Dwayne, Ty & Michelle".
 pub(super) fn listed_together(view: &View<'_>, spans: &mut Vec<Span>) {
     let mut sure: Vec<(usize, usize)> = spans.iter().filter(|s| s.score >= 0.5).map(|s| (s.start, s.end)).collect();
+    if sure.is_empty() {
+        return;
+    }
     sure.sort_unstable();
     let finder = Finder::new(view);
     let covered = |at: usize, sure: &[(usize, usize)]| {

@@ -14,11 +14,39 @@ const CODES: usize = 1 << 15;
 pub(super) struct Literals {
     words: Vec<Box<[u8]>>,
     /// One bit for each code, set where a literal begins so.
-    begins: Vec<u64>,
+    begins: Box<[u64; CODES / 64]>,
     /// Where the literals of each code begin in `order`.
     buckets: Vec<u32>,
     /// Literals by code, the longest first.
-    order: Vec<u32>,
+    order: Vec<Entry>,
+}
+
+/// A literal as it is compared first: by up to eight of its bytes at once, which stand beside each other in memory.
+struct Entry {
+    /// With [`SMALL`] set in each byte, zero past the literal.
+    head: u64,
+    /// The bytes that count.
+    mask: u64,
+    /// Its place among the literals.
+    literal: u32,
+}
+
+/// The bit in which both cases of a letter differ, in each of eight bytes.
+const SMALL: u64 = 0x2020_2020_2020_2020;
+
+impl Entry {
+    fn new(literal: u32, word: &[u8]) -> Self {
+        let mask = u64::MAX >> (8 * (8 - word.len().min(8)));
+        Self { head: (eight(word, 0) | SMALL) & mask, mask, literal }
+    }
+}
+
+/// Eight bytes from `at` on, the first of them lowest; past the end of the text zero.
+fn eight(text: &[u8], at: usize) -> u64 {
+    match text[at..].first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => text[at..].iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte)),
+    }
 }
 
 /// A literal that was found.
@@ -30,10 +58,13 @@ pub(super) struct Hit {
     pub(super) literal: usize,
 }
 
-/// Five bits of each byte: the same for both cases of a letter.
+/// The code of three bytes, from that of the three before: five bits of each byte, the same for both cases of a letter.
+fn next_code(code: usize, byte: u8) -> usize {
+    (code << 5 | usize::from(byte & 31)) % CODES
+}
+
 fn code(bytes: [u8; 3]) -> usize {
-    let five = |byte: u8| usize::from(byte & 31);
-    five(bytes[0]) << 10 | five(bytes[1]) << 5 | five(bytes[2])
+    bytes.into_iter().fold(0, next_code)
 }
 
 impl Literals {
@@ -53,13 +84,13 @@ impl Literals {
             }
         }
         // Bytes past a short literal count as zero above, so that the codes of what follows are whole.
-        let mut begins = vec![0; CODES / 64];
+        let mut begins = Box::new([0; CODES / 64]);
         let mut buckets = Vec::with_capacity(CODES + 1);
         let mut order = Vec::new();
         for (code, places) in by_code.into_iter().enumerate() {
             begins[code / 64] |= u64::from(!places.is_empty()) << (code % 64);
             buckets.push(u32::try_from(order.len()).unwrap_or(u32::MAX));
-            order.extend(places);
+            order.extend(places.into_iter().map(|place| Entry::new(place, &words[place as usize])));
         }
         buckets.push(u32::try_from(order.len()).unwrap_or(u32::MAX));
         Self { words, begins, buckets, order }
@@ -102,13 +133,15 @@ impl Literals {
         // Up to the last three bytes, past which nothing more has to be asked.
         let whole = range.end.min(text.len().saturating_sub(2));
         if at < whole {
-            for three in text[at..whole + 2].windows(3) {
-                let code = code([three[0], three[1], three[2]]);
+            let (mut first, mut second) = (text[at], text[at + 1]);
+            let mut code = code([0, first, second]);
+            for third in &text[at + 2..whole + 2] {
+                code = next_code(code, *third);
                 // Both are cheap, and whether either holds cannot be foretold.
-                if begins(code) & may(before, three[0]) {
+                if begins(code) & may(before, first) {
                     return Some((at, code));
                 }
-                before = three[0];
+                (before, first, second) = (first, second, *third);
                 at += 1;
             }
         }
@@ -127,8 +160,9 @@ impl Literals {
     /// The literals that begin at `start`, the longest first.
     fn at(&self, text: &[u8], start: usize, code: usize) -> impl Iterator<Item = Hit> {
         let (from, to) = (self.buckets[code] as usize, self.buckets[code + 1] as usize);
-        self.order[from..to].iter().filter_map(move |place| {
-            let literal = *place as usize;
+        let head = eight(text, start) | SMALL;
+        self.order[from..to].iter().filter(move |entry| head & entry.mask == entry.head).filter_map(move |entry| {
+            let literal = entry.literal as usize;
             let word = &self.words[literal];
             let end = start + word.len();
             let same = text.get(start..end)?.iter().zip(word).all(|(byte, own)| byte.to_ascii_lowercase() == *own);

@@ -123,6 +123,11 @@ impl Known {
         self.female.is_some() || self.male.is_some()
     }
 
+    /// A given name, and no ordinary word, place or month.
+    pub(crate) fn is_only_given(self) -> bool {
+        self.is_given() && !self.common && !self.ordinary
+    }
+
     pub(crate) fn is_surname(self) -> bool {
         self.surname.is_some()
     }
@@ -148,6 +153,8 @@ impl Known {
 pub(crate) struct Names {
     /// By [`fingerprint`], so that a look-up reads one place and compares nothing else.
     words: HashMap<u64, Known, BuildHasherDefault<Fingerprint>>,
+    /// One bit for each value of [`place`], set for given names that are no other words: small enough to stay near.
+    given: Box<[u64; GIVEN_PLACES / 64]>,
     pools: [Vec<Vec<&'static str>>; 3],
 }
 
@@ -196,6 +203,14 @@ fn fingerprint(word: &[u8]) -> u64 {
     hash.write(word);
     // Not `finish`, which folds it to half as many bits.
     hash.0
+}
+
+/// Places of [`Names::given`]: one in twenty-four is set.
+const GIVEN_PLACES: usize = 1 << 17;
+
+/// Where a fingerprint stands in [`Names::given`].
+fn place(fingerprint: u64) -> usize {
+    (fingerprint >> 32) as usize % GIVEN_PLACES
 }
 
 /// A number that is a hash already.
@@ -269,7 +284,19 @@ impl Names {
                 }
             }
         }
-        Self { words, pools }
+        let mut given = Box::new([0; GIVEN_PLACES / 64]);
+        for (fingerprint, _) in words.iter().filter(|(_, known)| known.is_only_given()) {
+            given[place(*fingerprint) / 64] |= 1 << (place(*fingerprint) % 64);
+        }
+        Self { words, given, pools }
+    }
+
+    /// Whether a word in small letters may be known as [`Known::is_only_given`]; false is certain.
+    pub(crate) fn may_be_only_given(&self, word: &str) -> bool {
+        // A name of several parts is as well known as these.
+        let one = word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let place = place(fingerprint(word.as_bytes()));
+        !one || self.given[place / 64] >> (place % 64) & 1 == 1
     }
 
     /// What is known about a word in any case, with or without diacritics.
@@ -279,7 +306,9 @@ impl Names {
         }
         let mut buffer = [0u8; 40];
         let folded;
-        let key = if word.is_ascii() {
+        let key = if word.bytes().all(|byte| byte.is_ascii() & !byte.is_ascii_uppercase()) {
+            word.as_bytes()
+        } else if word.is_ascii() {
             for (lower, byte) in buffer.iter_mut().zip(word.as_bytes()) {
                 *lower = byte.to_ascii_lowercase();
             }

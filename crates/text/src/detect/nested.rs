@@ -65,22 +65,18 @@ fn labels(mut spans: Vec<Span>) -> impl Iterator<Item = Span> {
 
 /// Hands every run of base64 that decodes to text to `found`, with the text.
 fn base64_runs(bytes: &[u8], found: &mut dyn FnMut(Range<usize>, &str)) {
-    let mut done = 0;
-    let mut at = SHORTEST - 1;
-    // A run as long as the shortest has a character at one of these places.
-    while at < bytes.len() {
-        if !is_base64(bytes[at]) {
-            at += SHORTEST;
+    let mut start = 0;
+    // A run that begins here or later and is as long as the shortest holds all of these bytes; the last that is none of base64
+    // is where the search goes on.
+    while let Some(first) = bytes.get(start..start + SHORTEST) {
+        if let Some(other) = first.iter().rposition(|byte| !is_base64(*byte)) {
+            start += other + 1;
             continue;
         }
-        let start = at - bytes[done..at].iter().rev().take_while(|byte| is_base64(**byte)).count();
-        let end = run_end(bytes, at);
+        let end = run_end(bytes, start + SHORTEST - 1);
         let padded = end + bytes[end..].iter().take(2).take_while(|byte| **byte == b'=').count();
-        if end - start >= SHORTEST {
-            texts(&bytes[start..end], &mut |text| found(start..padded, text));
-        }
-        done = padded;
-        at = padded + SHORTEST - 1;
+        texts(&bytes[start..end], &mut |text| found(start..padded, text));
+        start = padded;
     }
 }
 

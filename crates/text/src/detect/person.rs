@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::cue::Cue;
 use super::document::{listed_together, parts_of_addresses, parts_of_full_names, single_parts, surnames};
-use super::names::{Known, SUFFIXES, Word, plain};
+use super::names::{self, Known, SUFFIXES, Word, plain};
 use super::view::{Form, Token, View};
 use super::{Label, Span};
 
@@ -358,24 +358,38 @@ impl<'a, 'v> Finder<'a, 'v> {
         ends && first > 0 && (gap.contains('\n') || gap.ends_with("- ") || gap.ends_with("\u{2013} "))
     }
 
+    /// Whether the word before `index` is one that [`Self::small`] looks for there.
+    fn may_announce(&self, index: usize) -> bool {
+        let Some(before) = index.checked_sub(1) else { return false };
+        let word = self.view.word(&self.view.tokens[before]);
+        // None of them is longer.
+        (word.len() <= 4 || !word.is_ascii())
+            && matches!(&*self.lower(before), "is" | "s" | "name" | "mr" | "mrs" | "ms" | "dr" | "am" | "i'm")
+    }
+
     /// Names in small letters: after a naming cue, or a given name and a surname that are no ordinary words.
     fn small(&mut self, index: usize) -> usize {
+        // Nearly every word is none of both, and need not be looked up.
+        let announced = self.may_announce(index);
+        if !announced && !names::shared().may_be_only_given(self.view.word(&self.view.tokens[index])) {
+            return index + 1;
+        }
         let known = self.known(index);
         if known.ordinary {
             return index + 1;
         }
         let gap = self.gap_before(index);
-        let naming = (gap == " " || gap == ": " || gap == "? ") && {
+        let naming = announced && (gap == " " || gap == ": " || gap == "? ") && {
             let one = self.lower(index - 1);
             let two = if index > 1 { self.lower(index - 2) } else { Cow::Borrowed("") };
             ((one == "is" || one == "s") && two == "name" && gap == " ")
                 || (one == "name" && gap != " ")
-                || (matches!(&*one, "mr" | "mrs" | "ms" | "dr") && index > 0)
+                || matches!(&*one, "mr" | "mrs" | "ms" | "dr")
                 || (one == "am" && two == "i" && known.mostly_given() && !known.common)
                 || (one == "i'm" && known.mostly_given() && !known.common)
         };
         let honorific =
-            index > 0 && matches!(gap, ". " | " ") && ["mr", "mrs", "ms", "dr"].contains(&&*self.lower(index - 1));
+            announced && matches!(gap, ". " | " ") && ["mr", "mrs", "ms", "dr"].contains(&&*self.lower(index - 1));
         let long = |token: &Token| token.end - token.start > 3;
         if naming || honorific {
             let mut last = index;

@@ -347,7 +347,7 @@ fn in_placeholder(bytes: &[u8], at: usize) -> bool {
 /// Words and numbers in order. A word may hold apostrophes and hyphens between letters.
 fn tokens(text: &str) -> Vec<Token> {
     let bytes = text.as_bytes();
-    let mut tokens = Vec::with_capacity(text.len() / 6 + 1);
+    let mut tokens = Vec::with_capacity(text.len() / 5 + 1);
     let mut at = 0;
     while at < bytes.len() {
         let byte = bytes[at];
@@ -357,10 +357,12 @@ fn tokens(text: &str) -> Vec<Token> {
         }
         let start = at;
         // Most words are plain: their letters are counted without asking what else they could be.
-        while bytes.get(at).is_some_and(u8::is_ascii_alphabetic) {
+        let mut upper = 0;
+        while let Some(letter) = bytes.get(at).filter(|byte| byte.is_ascii_alphabetic()) {
+            upper += u32::from(letter.is_ascii_uppercase());
             at += 1;
         }
-        let mut shape = Shape::letters(&bytes[start..at]);
+        let mut shape = Shape::letters((at - start) as u32, upper, byte.is_ascii_uppercase());
         while let Some(&byte) = bytes.get(at) {
             if byte.is_ascii() {
                 if byte.is_ascii_alphanumeric() {
@@ -423,10 +425,7 @@ struct Shape {
 
 impl Shape {
     /// Of ASCII letters only.
-    fn letters(run: &[u8]) -> Self {
-        let letters = run.len() as u32;
-        let upper: u32 = run.iter().map(|byte| u32::from(byte.is_ascii_uppercase())).sum();
-        let first_upper = run.first().is_some_and(u8::is_ascii_uppercase);
+    fn letters(letters: u32, upper: u32, first_upper: bool) -> Self {
         Self { letters, upper, lower: letters - upper, digits: 0, first_upper, ends_in_letter: letters > 0 }
     }
 

@@ -28,7 +28,7 @@ pub(super) fn post_box(words: &Words<'_, '_>, number: usize, floor: usize) -> Op
     {
         last += 1;
     }
-    if words.says(word, "box") || words.says(word, "drawer") || words.says(word, "bag") {
+    if words.says_any(word, &["box", "drawer", "bag"]) {
         let first = english_box(words, word, floor)?;
         return Some(Core::new(first, number, Strength::Sure));
     }
@@ -36,9 +36,8 @@ pub(super) fn post_box(words: &Words<'_, '_>, number: usize, floor: usize) -> Op
     if words.is(word, Role::BOX) && words.form(word) != Some(Form::Lower) {
         return Some(Core::new(word, last, Strength::Sure));
     }
-    let linked = |index: usize| {
-        ["de", "correos", "postal", "postale", "correo", "pocztowa", "aereo"].iter().any(|w| words.says(index, w))
-    };
+    let linked =
+        |index: usize| words.says_any(index, &["de", "correos", "postal", "postale", "correo", "pocztowa", "aereo"]);
     let mut first = word;
     while linked(first) && first > floor && words.gap(first) == Gap::Space {
         first -= 1;
@@ -46,8 +45,7 @@ pub(super) fn post_box(words: &Words<'_, '_>, number: usize, floor: usize) -> Op
     if first < word && words.is(first, Role::BOX) {
         return Some(Core::new(first, number, Strength::Sure));
     }
-    let short =
-        ["bp", "cs", "box"].iter().any(|short| words.says(word, short)) && words.form(word) == Some(Form::Upper);
+    let short = words.form(word) == Some(Form::Upper) && words.says_any(word, &["bp", "cs", "box"]);
     short.then(|| Core::new(word, last, Strength::Weak))
 }
 
@@ -64,7 +62,8 @@ fn english_box(words: &Words<'_, '_>, word: usize, floor: usize) -> Option<usize
     (found > 0).then(|| word - found).or_else(|| {
         // `RR 2 Box 152`.
         let route = words.form(word.checked_sub(1)?) == Some(Form::Number)
-            && ["rr", "hc", "rte"].iter().any(|route| word >= floor + 2 && words.says(word - 2, route));
+            && word >= floor + 2
+            && words.says_any(word - 2, &["rr", "hc", "rte"]);
         route.then(|| word - 2)
     })
 }
@@ -72,12 +71,12 @@ fn english_box(words: &Words<'_, '_>, word: usize, floor: usize) -> Option<usize
 /// `PSC 0413, Box 8144`, `Unit 5022 Box 1225`: a military box whose first number stands at `number`.
 pub(super) fn military_box(words: &Words<'_, '_>, number: usize, floor: usize) -> Option<Core> {
     let kind = number.checked_sub(1).filter(|kind| *kind >= floor)?;
-    let known = ["psc", "cmr", "unit", "ops"].iter().any(|word| words.says(kind, word));
     let follows = words.says(number + 1, "box")
         && matches!(words.gap(number + 1), Gap::Space | Gap::Comma)
         && words.gap(number + 2) == Gap::Space
         && words.is_number(number + 2, 1..=5);
-    if !known || words.gap(number) != Gap::Space || !follows || !words.is_number(number, 1..=5) {
+    let known = || words.says_any(kind, &["psc", "cmr", "unit", "ops"]);
+    if !follows || words.gap(number) != Gap::Space || !words.is_number(number, 1..=5) || !known() {
         return None;
     }
     let post = post_office(words, number + 3);
@@ -87,11 +86,12 @@ pub(super) fn military_box(words: &Words<'_, '_>, number: usize, floor: usize) -
 
 /// `APO AE 09123` from token `first`: its last token.
 fn post_office(words: &Words<'_, '_>, first: usize) -> Option<usize> {
-    let office = ["apo", "fpo", "dpo"].iter().any(|word| words.says(first, word));
-    let region = ["aa", "ae", "ap"].iter().any(|word| words.says(first + 1, word));
-    let near = matches!(words.gap(first), Gap::Space | Gap::Comma | Gap::Line)
-        && matches!(words.gap(first + 1), Gap::Space | Gap::Comma);
-    if !office || !region || !near {
+    let named = words.says_any(first, &["apo", "fpo", "dpo"]) && words.says_any(first + 1, &["aa", "ae", "ap"]);
+    let near = || {
+        matches!(words.gap(first), Gap::Space | Gap::Comma | Gap::Line)
+            && matches!(words.gap(first + 1), Gap::Space | Gap::Comma)
+    };
+    if !(named && near()) {
         return None;
     }
     let zip = words.gap(first + 2) == Gap::Space && words.is_number(first + 2, 5..=5);
@@ -103,9 +103,7 @@ fn post_office(words: &Words<'_, '_>, first: usize) -> Option<usize> {
 pub(super) fn military_office(words: &Words<'_, '_>, zip: usize, floor: usize) -> Option<Core> {
     let office = zip.checked_sub(2).filter(|office| *office >= floor)?;
     let last = if office > 0 { post_office(words, office)? } else { return None };
-    let vessel = |index: usize| {
-        ["uss", "usns", "usnv", "usv", "uscgc", "usnm", "hms"].iter().any(|word| words.says(index, word))
-    };
+    let vessel = |index: usize| words.says_any(index, &["uss", "usns", "usnv", "usv", "uscgc", "usnm", "hms"]);
     let first = (floor.max(office.saturating_sub(4))..office).rev().find(|index| vessel(*index)).unwrap_or(office);
     Some(Core::new(first, last, Strength::Sure))
 }

@@ -15,7 +15,7 @@ const NAME_WORDS: usize = 8;
 /// `12 rue de la Paix`, `12, rue`, `12 bis rue`; with the stray number of some forms, `86036 Rua do Arenque 1634`.
 pub(super) fn number_first(words: &Words<'_, '_>, first: usize) -> Option<Core> {
     let mut kind = first + 1;
-    if ["bis", "ter", "quater"].iter().any(|word| words.says(kind, word)) && words.gap(kind) == Gap::Space {
+    if words.says_any(kind, &["bis", "ter", "quater"]) && words.gap(kind) == Gap::Space {
         kind += 1;
     }
     let near = match words.gap(kind) {

@@ -88,13 +88,10 @@ fn longer(words: &Words<'_, '_>, index: usize) -> bool {
 
 /// `1200 Highway 50`, `450 County Road 12`, `77 US Route 1`.
 fn highway(words: &Words<'_, '_>, first: usize, name: usize) -> Option<Core> {
-    let kind = |index: usize| {
-        ["highway", "hwy", "route", "rte", "road", "rd", "fm", "cr"].iter().any(|word| words.says(index, word))
-    };
+    let kind = |index: usize| words.says_any(index, &["highway", "hwy", "route", "rte", "road", "rd", "fm", "cr"]);
     let owner = |index: usize| {
-        ["state", "county", "us", "u", "old", "rural", "farm", "interstate", "s", "n", "e", "w"]
-            .iter()
-            .any(|word| words.says(index, word))
+        let owners = ["state", "county", "us", "u", "old", "rural", "farm", "interstate", "s", "n", "e", "w"];
+        words.says_any(index, &owners)
     };
     let mut index = name;
     while index < name + 3 && owner(index) && words.is_beside(index + 1) {

@@ -252,17 +252,29 @@ struct Lexicon {
     words: HashMap<&'static [u8], Role, BuildHasherDefault<ShortKeys>>,
     /// For each first byte the lengths of its words, as bits: most words of a text are in no list.
     lengths: [u32; 256],
+    /// For the last letter of [`ENDINGS`], by its five lowest bits, those before it, as bits.
+    endings: [u32; 32],
+}
+
+/// The five lowest bits of a letter: the same in both cases.
+fn five(letter: u8) -> usize {
+    usize::from(letter & 31)
 }
 
 fn lexicon() -> &'static Lexicon {
     static LEXICON: OnceLock<Lexicon> = OnceLock::new();
     LEXICON.get_or_init(|| {
-        let mut lexicon = Lexicon { words: HashMap::default(), lengths: [0; 256] };
+        let mut lexicon = Lexicon { words: HashMap::default(), lengths: [0; 256], endings: [0; 32] };
         for (role, list) in LISTS {
             for word in list.split_whitespace().map(str::as_bytes) {
                 let known = lexicon.words.entry(word).or_default();
                 *known = known.or(*role);
                 lexicon.lengths[usize::from(word[0])] |= 1 << word.len().min(LONGEST);
+            }
+        }
+        for ending in ENDINGS {
+            if let [.., before, last] = ending.as_bytes() {
+                lexicon.endings[five(*last)] |= 1 << five(*before);
             }
         }
         lexicon
@@ -302,6 +314,13 @@ pub(super) fn is_country_of_two(first: &str, second: &str) -> bool {
 /// Whether a word is a street by its ending: `Hauptstraße`, `Koskikatu`.
 pub(super) fn ends_as_street(word: &str) -> bool {
     if !(5..=60).contains(&word.len()) {
+        return false;
+    }
+    // Most words end otherwise, which two letters tell.
+    if let [.., before, last] = word.as_bytes()
+        && word.is_ascii()
+        && lexicon().endings[five(*last)] & 1 << five(*before) == 0
+    {
         return false;
     }
     let lower = plain(word);

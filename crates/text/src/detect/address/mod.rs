@@ -27,7 +27,7 @@ use super::{Label, Span};
 use context::{Cue, cue};
 use lexicon::Role;
 pub(crate) use lexicon::is_address_word;
-use words::{Gap, Words};
+use words::{Gap, Notes, Words};
 
 /// How much the form of a street alone says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,8 @@ impl Core {
 }
 
 pub(crate) fn find(view: &View<'_>, forms: Addresses, out: &mut Vec<Span>) {
-    let words = Words { view, forms };
+    let notes = Notes::default();
+    let words = Words { view, forms, notes: &notes };
     let (mut index, mut floor) = (0, 0);
     while let Some(token) = view.tokens.get(index) {
         let next = match token.form {

@@ -134,8 +134,7 @@ fn begins_field(words: &Words<'_, '_>, index: usize) -> bool {
         "e",
     ];
     let Some(token) = words.token(index) else { return false };
-    let named = FIELDS.iter().any(|field| words.says(index, field));
-    named || matches!(words.view.at(token.end), b':' | b'=')
+    words.says_any(index, FIELDS) || matches!(words.view.at(token.end), b':' | b'=')
 }
 
 /// Town and postcode without a street: `Springfield, IL 62704`, `Sydney NSW 2000`, `D-10115 Berlin`, where the number

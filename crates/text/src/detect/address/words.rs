@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here looks further than one token and the gap before it.
 
+use std::cell::{Cell, OnceCell};
+
 use super::super::locale::Addresses;
 use super::super::view::{Form, Token, View};
 use super::lexicon::{Role, role};
@@ -82,12 +84,33 @@ const ABBREVIATED: Role = Role::PREFIX
     .or(Role::NUMBER_SIGN)
     .or(Role::BOX);
 
+/// What was found out about each token: its role and the gap before it. The grammars ask for them again and again around a
+/// number, and in most texts nowhere.
+#[derive(Default)]
+pub(super) struct Notes(OnceCell<Box<[Note]>>);
+
+#[derive(Clone, Default)]
+struct Note {
+    role: Cell<Option<Role>>,
+    gap: Cell<Option<Gap>>,
+}
+
 /// A text as a sequence of words.
 #[derive(Clone, Copy)]
 pub(super) struct Words<'v, 'a> {
     pub(super) view: &'v View<'a>,
     /// Which traditions are looked for.
     pub(super) forms: Addresses,
+    pub(super) notes: &'v Notes,
+}
+
+/// What is noted, found out at the first time.
+fn noted<T: Copy>(note: &Cell<Option<T>>, find: impl FnOnce() -> T) -> T {
+    note.get().unwrap_or_else(|| {
+        let found = find();
+        note.set(Some(found));
+        found
+    })
 }
 
 impl<'a> Words<'_, 'a> {
@@ -103,8 +126,14 @@ impl<'a> Words<'_, 'a> {
         self.token(index).map_or("", |token| self.view.word(token))
     }
 
+    /// `None` past the last token.
+    fn note(&self, index: usize) -> Option<&Note> {
+        let tokens = self.view.tokens.len();
+        self.notes.0.get_or_init(|| vec![Note::default(); tokens].into()).get(index)
+    }
+
     pub(super) fn role(&self, index: usize) -> Role {
-        role(self.text(index))
+        self.note(index).map_or(Role::default(), |note| noted(&note.role, || role(self.text(index))))
     }
 
     pub(super) fn is(&self, index: usize, role: Role) -> bool {
@@ -115,9 +144,15 @@ impl<'a> Words<'_, 'a> {
         self.text(index).eq_ignore_ascii_case(word)
     }
 
+    /// Whether a token is one of some words.
+    pub(super) fn says_any(&self, index: usize, words: &[&str]) -> bool {
+        let text = self.text(index);
+        words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    }
+
     /// What stands before a token; `Other` before the first and after the last.
     pub(super) fn gap(&self, index: usize) -> Gap {
-        Gap::of(self.raw_gap(index))
+        self.note(index).map_or(Gap::Other, |note| noted(&note.gap, || Gap::of(self.raw_gap(index))))
     }
 
     /// The characters before a token back to the one before it; a line break before the first.

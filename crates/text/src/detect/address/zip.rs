@@ -83,7 +83,7 @@ fn is_announced(words: &Words<'_, '_>, number: usize) -> bool {
             // A postcode of four or six digits has a word of its own country, and `zip` is none.
             return words.is_number(number, 5..=5) || !words.text(before).to_ascii_lowercase().starts_with("zip");
         }
-        let linked = LINKS.iter().any(|link| words.says(before, link));
+        let linked = words.says_any(before, LINKS);
         if !(linked || listed && at != number || listed && words.gap(at) == Gap::Comma) {
             return false;
         }
@@ -106,12 +106,16 @@ fn is_named_behind(words: &Words<'_, '_>, last: usize) -> bool {
     let announces = matches!(words.gap(end + 1), Gap::Colon | Gap::Hash | Gap::Space)
         && (words.gap(end + 1) != Gap::Space
             || words.form(end + 1) != Some(Form::Lower)
-            || LINKS.iter().any(|link| words.says(end + 1, link)));
+            || words.says_any(end + 1, LINKS));
     !announces
 }
 
 /// Whether a word for a postcode ends at token `index`.
 fn is_code(words: &Words<'_, '_>, index: usize) -> bool {
+    // All of them, and all second words, begin so.
+    if !matches!(words.text(index).as_bytes(), [b'z' | b'Z' | b'p' | b'P' | b'c' | b'C', ..]) {
+        return false;
+    }
     let says = |index: usize, list: &[&str]| {
         list.iter().any(|word| words.says(index, word) || !word.is_ascii() && words.text(index).to_lowercase() == *word)
     };

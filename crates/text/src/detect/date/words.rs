@@ -4,7 +4,10 @@
 //! Source: Unicode CLDR, calendar data (wide and abbreviated names) of the seven languages.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
+
+use super::super::names::ShortKeys;
 
 /// The names of a language, January or Monday first.
 pub type Names = &'static [&'static str];
@@ -236,8 +239,11 @@ pub(super) struct Named {
     pub(super) weak: bool,
 }
 
-static MONTH: LazyLock<HashMap<String, Named>> = LazyLock::new(|| index(MONTHS.iter().map(|row| row.as_slice())));
-static WEEKDAY: LazyLock<HashMap<String, Named>> = LazyLock::new(|| index(WEEKDAYS.iter().map(|row| row.as_slice())));
+/// What is known of words.
+type Index<K, V> = HashMap<K, V, BuildHasherDefault<ShortKeys>>;
+
+static MONTH: LazyLock<Index<String, Named>> = LazyLock::new(|| index(MONTHS.iter().map(|row| row.as_slice())));
+static WEEKDAY: LazyLock<Index<String, Named>> = LazyLock::new(|| index(WEEKDAYS.iter().map(|row| row.as_slice())));
 
 /// How much a word before a date or number adds to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -247,7 +253,7 @@ pub(super) enum Announced {
     No,
 }
 
-static ANNOUNCING: LazyLock<HashMap<&str, Announced>> = LazyLock::new(|| {
+static ANNOUNCING: LazyLock<Index<&str, Announced>> = LazyLock::new(|| {
     let dated = DATED.iter().map(|word| (*word, Announced::Date));
     dated.chain(BIRTH.iter().map(|word| (*word, Announced::Birth))).collect()
 });
@@ -258,8 +264,8 @@ pub(super) fn announced(word: &str) -> Announced {
 }
 
 /// The first row that has a name keeps it.
-fn index(rows: impl Iterator<Item = Names>) -> HashMap<String, Named> {
-    let mut index = HashMap::new();
+fn index(rows: impl Iterator<Item = Names>) -> Index<String, Named> {
+    let mut index = Index::default();
     for names in rows {
         for (value, name) in (1..).zip(names) {
             index.entry(name.chars().map(unaccented).collect()).or_insert(Named { value, names, weak: false });

@@ -44,7 +44,7 @@ use super::view::View;
 use super::{Label, Span, number};
 use cues::{Cues, Search};
 use rule::{Rule, Shape, Verdict, Way};
-use window::{LONGEST, PIECES, Piece, Window, pieces};
+use window::{Extent, LONGEST, PIECES, Piece, Window, pieces};
 
 /// Rules by the locale that they belong to.
 const TABLES: &[(&str, &[Rule])] = &[
@@ -163,9 +163,9 @@ fn places() -> impl Iterator<Item = (usize, bool, usize)> {
     })
 }
 
-/// Where the rules for a window stand.
-fn place(window: &Window) -> usize {
-    (2 * window.len() + usize::from(window.letters)) * PIECES + window.separators().len()
+/// Where the rules for some pieces stand.
+fn place(extent: Extent) -> usize {
+    (2 * extent.length + usize::from(extent.letters)) * PIECES + extent.pieces - 1
 }
 
 /// The rest of a piece such as `is030594W903B`, which lacks a space.
@@ -173,7 +173,7 @@ fn after_small_letters(bytes: &[u8], piece: Piece) -> Option<Piece> {
     let run = &bytes[piece.start..piece.end];
     let letters = run.iter().take(LONGEST).take_while(|byte| byte.is_ascii_lowercase()).count();
     let digits = run[letters..].iter().take(6).all(u8::is_ascii_digit) && run.len() >= letters + 6;
-    (letters >= 2 && digits).then(|| Piece { start: piece.start + letters, ..piece })
+    (letters >= 2 && digits).then(|| Piece::new(bytes, piece.start + letters, piece.end, piece.separator))
 }
 
 /// What stands beside a window.
@@ -197,15 +197,21 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Tries the windows that begin with a piece.
     fn windows(&mut self, first: Piece, rest: &[Piece], glued: bool) {
+        let pieces = || std::iter::once(first).chain(rest.iter().copied());
+        let mut extent = Extent::default();
+        // Characters are looked at only where rules know numbers of this extent.
         let mut window = Window::new();
-        let start = first.start;
-        for piece in std::iter::once(first).chain(rest.iter().copied()) {
-            if !window.append(self.view.bytes, piece) {
+        let mut unread = pieces();
+        for piece in pieces() {
+            if !extent.take(piece) {
                 return;
             }
-            let ways = &self.table.by_place[place(&window)];
-            if window.digits && !ways.is_empty() {
-                self.window(&window, start, piece.end, ways, glued);
+            let ways = &self.table.by_place[place(extent)];
+            if extent.digits && !ways.is_empty() {
+                for piece in unread.by_ref().take(extent.pieces - window.pieces()) {
+                    window.append(self.view.bytes, piece);
+                }
+                self.window(&window, first.start, piece.end, ways, glued);
             }
         }
     }
@@ -216,16 +222,21 @@ impl Pass<'_> {
         let mut nearest = usize::MAX;
         let mut distances = [usize::MAX; 16];
         for way in ways {
-            let rule = self.table.rules[usize::from(way.rule)];
-            if glued && !rule.glued {
+            if glued && !way.glued || !way.admits(window) {
                 continue;
             }
-            let Some(verdict) = rule.verdict(window, *way).filter(|verdict| *verdict != Verdict::Refuted) else {
+            let rule = self.table.rules[usize::from(way.rule)];
+            if !rule.fits(window, *way) {
                 continue;
-            };
+            }
+            // Asked before the check digits, which cost more.
             let edges = edges.get_or_insert_with(|| self.edges(window, start, end, glued));
             if *edges == Edges::Inside {
                 return;
+            }
+            let verdict = (rule.check)(window);
+            if verdict == Verdict::Refuted {
+                continue;
             }
             let whole = *edges == Edges::Clear;
             // `JH21 was`: words of a sentence rather than parts of a code.

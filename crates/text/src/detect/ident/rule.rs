@@ -8,7 +8,7 @@
 //! A word that names the number nearby lifts agreement to 1.0, and a form without check digits to [`Rule::cued`].
 
 use super::super::Label;
-use super::window::Window;
+use super::window::{Window, kind};
 
 /// What a rule says of characters that have its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,40 @@ fn is_written(shape: &str, compact: &[u8]) -> bool {
 pub(super) struct Way {
     /// Its place in the table.
     pub(super) rule: u16,
+    /// The separators that may stand in it, as bits.
+    joints: u8,
+    uniform: bool,
+    /// Whether it may follow small letters without a space.
+    pub(super) glued: bool,
+    /// The places where digits stand, and those where none may, as bits.
+    digits: u32,
+    others: u32,
     written: Option<&'static str>,
+}
+
+impl Way {
+    fn new(place: u16, rule: &Rule, written: Option<&'static str>) -> Self {
+        let places = |chosen: fn(u8) -> bool| {
+            let classes = written.unwrap_or_default().bytes().enumerate();
+            classes.filter(|(_, class)| chosen(*class)).fold(0, |places, (at, _)| places | 1 << at)
+        };
+        Self {
+            rule: place,
+            joints: rule.separators.iter().fold(0, |joints, separator| joints | kind(*separator)),
+            uniform: rule.uniform,
+            glued: rule.glued,
+            digits: places(|class| class.is_ascii_digit()),
+            others: places(|class| class.is_ascii_alphabetic()),
+            written,
+        }
+    }
+
+    /// Whether digits, other characters and separators stand where they should: most ways are out by this alone.
+    pub(super) fn admits(&self, window: &Window) -> bool {
+        let digits = window.digit_places;
+        let misplaced = self.digits & !digits | self.others & digits;
+        misplaced == 0 && window.joints & !self.joints == 0 && (!self.uniform || window.joints.count_ones() <= 1)
+    }
 }
 
 /// Where separators may stand. Places count characters from the left, negative ones from the right.
@@ -197,11 +230,12 @@ impl Rule {
 
     /// The verdict on a window that [`Self::ways`] admits, [`None`] where it is written otherwise.
     pub(super) fn verdict(&self, window: &Window, way: Way) -> Option<Verdict> {
-        let fits = way.written.is_none_or(|shape| is_written(shape, window.compact()))
-            && window.separators().iter().all(|separator| self.separators.contains(separator))
-            && (!self.uniform || window.separators().windows(2).all(|pair| pair[0] == pair[1]))
-            && self.cuts.fit(window);
-        fits.then(|| (self.check)(window))
+        (way.admits(window) && self.fits(window, way)).then(|| (self.check)(window))
+    }
+
+    /// Whether a window that a way admits is written so in every character, with its separators at their places.
+    pub(super) fn fits(&self, window: &Window, way: Way) -> bool {
+        way.written.is_none_or(|shape| is_written(shape, window.compact())) && self.cuts.fit(window)
     }
 
     /// The ways to write numbers of so many characters, all digits or with letters, and so many separators.
@@ -211,6 +245,6 @@ impl Rule {
             return Vec::new();
         }
         let alternatives = self.shape.alternatives(length, letters);
-        alternatives.into_iter().map(|written| Way { rule, written }).collect()
+        alternatives.into_iter().map(|written| Way::new(rule, self, written)).collect()
     }
 }

@@ -20,6 +20,27 @@ pub(super) struct Piece {
     pub(super) end: usize,
     /// What joins it to the piece before, 0 for nothing.
     pub(super) separator: u8,
+    /// Characters, where they are so few that the piece may be part of a number.
+    pub(super) length: usize,
+    /// Letters are among them.
+    pub(super) letters: bool,
+    /// Digits are among them.
+    pub(super) digits: bool,
+}
+
+impl Piece {
+    pub(super) fn new(bytes: &[u8], start: usize, end: usize, separator: u8) -> Self {
+        let mut piece = Self { start, end, separator, length: 0, letters: false, digits: false };
+        let run = if end - start > LONGEST { &[] } else { &bytes[start..end] };
+        for byte in run {
+            let digit = byte.is_ascii_digit();
+            piece.digits |= digit;
+            piece.letters |= !digit;
+            // An umlaut is one character of two bytes.
+            piece.length += usize::from(*byte != 0xC3);
+        }
+        piece
+    }
 }
 
 /// The pieces of a text that hold digits, with the short words beside them.
@@ -72,7 +93,7 @@ fn push(view: &View<'_>, token: &Token, pieces: &mut Vec<Piece>) {
         let last = pieces.last().map_or(0, |piece| piece.end);
         if at >= last {
             let gap = if pieces.is_empty() { "" } else { view.text.get(last..at).unwrap_or("") };
-            pieces.push(Piece { start: at, end, separator: separator(gap) });
+            pieces.push(Piece::new(view.bytes, at, end, separator(gap)));
         }
         at = end;
     }
@@ -104,6 +125,41 @@ fn separator(gap: &str) -> u8 {
     }
 }
 
+/// One bit for each separator.
+pub(super) fn kind(separator: u8) -> u8 {
+    match separator {
+        b' ' => 1,
+        b'-' => 1 << 1,
+        b'.' => 1 << 2,
+        b'/' => 1 << 3,
+        b':' => 1 << 4,
+        b'_' => 1 << 5,
+        b'+' => 1 << 6,
+        _ => 1 << 7,
+    }
+}
+
+/// How large some pieces are together: all that decides whether a rule may admit them, without a look at their characters.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Extent {
+    pub(super) length: usize,
+    pub(super) pieces: usize,
+    pub(super) letters: bool,
+    pub(super) digits: bool,
+}
+
+impl Extent {
+    /// Takes one more piece; false where it does not belong or is too much.
+    pub(super) fn take(&mut self, piece: Piece) -> bool {
+        let joined = self.pieces == 0 || piece.separator != 0;
+        self.length += piece.length;
+        self.pieces += 1;
+        self.letters |= piece.letters;
+        self.digits |= piece.digits;
+        joined && self.pieces <= PIECES && piece.end - piece.start <= LONGEST && self.length <= LONGEST
+    }
+}
+
 /// Some pieces as one number.
 pub(super) struct Window {
     compact: [u8; LONGEST],
@@ -111,6 +167,10 @@ pub(super) struct Window {
     cuts: [usize; PIECES],
     separators: [u8; PIECES],
     pieces: usize,
+    /// The places of digits, as bits.
+    pub(super) digit_places: u32,
+    /// The kinds of separators, as [`kind`] numbers them.
+    pub(super) joints: u8,
     /// Letters were found.
     pub(super) letters: bool,
     /// Digits were found.
@@ -129,6 +189,8 @@ impl Window {
             cuts: [0; PIECES],
             separators: [0; PIECES],
             pieces: 0,
+            digit_places: 0,
+            joints: 0,
             letters: false,
             digits: false,
             small: false,
@@ -143,7 +205,7 @@ impl Window {
         let (mut at, mut gap) = (0, 0);
         while at < bytes.len() {
             let end = run_end(bytes, at);
-            if end == at || !window.append(bytes, Piece { start: at, end, separator: gap }) {
+            if end == at || !window.append(bytes, Piece::new(bytes, at, end, gap)) {
                 return None;
             }
             let next = (end..bytes.len()).find(|next| run_end(bytes, *next) > *next).unwrap_or(bytes.len());
@@ -165,6 +227,7 @@ impl Window {
         if self.pieces > 0 {
             self.cuts[self.pieces - 1] = self.length;
             self.separators[self.pieces - 1] = piece.separator;
+            self.joints |= kind(piece.separator);
         }
         self.pieces += 1;
         let mut run = bytes[piece.start..piece.end].iter();
@@ -173,6 +236,7 @@ impl Window {
                 return false;
             }
             self.digits |= byte.is_ascii_digit();
+            self.digit_places |= u32::from(byte.is_ascii_digit()) << self.length;
             self.letters |= !byte.is_ascii_digit();
             self.small |= byte.is_ascii_lowercase();
             self.capital |= byte.is_ascii_uppercase();
@@ -197,6 +261,11 @@ impl Window {
     /// Characters.
     pub(super) fn len(&self) -> usize {
         self.length
+    }
+
+    /// Pieces taken so far.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces
     }
 
     /// How many characters stand before each separator.

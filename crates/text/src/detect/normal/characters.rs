@@ -78,6 +78,10 @@ const LOOK_ALIKES: &[(char, char)] = &[
 const WORD_REACH: usize = 64;
 
 pub(super) fn find(text: &str, range: Range<usize>, out: &mut Vec<Edit>) {
+    // Many bytes at once; most texts end here.
+    if text.as_bytes()[range.clone()].is_ascii() {
+        return;
+    }
     let mut at = range.start;
     while at < range.end {
         let Some(skip) = text.as_bytes()[at..range.end].iter().position(|byte| !byte.is_ascii()) else { break };
