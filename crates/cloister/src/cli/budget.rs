@@ -1,5 +1,7 @@
 //! `cloister budget`: the privacy of a plan, and the noise for a privacy, for one plan or a batch; the curve of a plan,
-//! and the price of tuning.
+//! and the price of tuning; and what the datasets of a project have spent.
+
+mod project;
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use crate::budget::{
     EpsilonQuestion, PhaseLine, Question, SigmaQuestion, TuningQuestion, answer_lines, chart, curve, questions,
 };
 use crate::files::{Keep, WholeFile};
+pub(super) use project::{spent_of, standing_fields};
 
 /// Arguments of `budget`.
 #[derive(clap::Args)]
@@ -49,6 +52,13 @@ enum Ask {
                             other run to yourself. A number that is fixed, or stopped by looking, costs the sum of all runs."
     )]
     Tuning(TuningArgs),
+    /// What a dataset of the project has spent, of which limit, and by which runs
+    Show(project::Show),
+    /// Set what may be spent on a dataset of the project
+    #[command(after_help = "What was spent stays spent. The stricter of this limit and the preset's holds.")]
+    Limit(project::Limiting),
+    /// End a run that stopped and is not to go on: what it did not use is given back
+    End(project::End),
 }
 
 #[derive(clap::Args)]
@@ -179,6 +189,9 @@ impl Args {
             },
             Ask::Curve(args) => args.run(console),
             Ask::Tuning(args) => args.run(console),
+            Ask::Show(args) => args.run(console),
+            Ask::Limit(args) => args.run(console),
+            Ask::End(args) => args.run(console),
         }
     }
 }

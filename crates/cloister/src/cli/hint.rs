@@ -296,7 +296,10 @@ pub(super) fn training(error: &train::Error) -> Advice {
         E::NotLeased { .. } | E::Refused { .. } => {
             advice(Exit::Denied, "when steps are granted again, add --resume to go on: none is lost")
         }
-        E::NotReserved { .. } => advice(Exit::Denied, "no record has left; reserve a budget, or renew the grant"),
+        E::NotReserved { source } => match source.downcast_ref() {
+            Some(error) => project::project(error),
+            None => advice(Exit::Denied, "no record has left; reserve a budget, or renew the grant"),
+        },
         E::Records { source } => match source.downcast_ref() {
             Some(error) => text(error),
             None => bare(Exit::Failed),

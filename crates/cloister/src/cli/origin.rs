@@ -7,13 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use cloister_vault::store::VersionRow;
+
 use super::console::Console;
 use super::hint::Usage;
 use super::ingest::{EVIDENCE, KEY, RECORDS};
+use super::sealed;
 use crate::evidence::dataset::{DATASET_SCHEMA, DatasetFacts, FieldFacts};
 use crate::evidence::{DatasetOf, not_recorded};
 use crate::ingest::{Date, Error, RootOfLines};
 use crate::keys;
+use crate::project::Pass;
 
 /// Flags of `run` and `train` on the dataset.
 #[derive(clap::Args)]
@@ -64,7 +68,7 @@ impl OriginArgs {
             ));
             return Ok(None);
         }
-        may_be_used(&facts, &folder, Date::of(SystemTime::now()))?;
+        may_be_used(&facts, &format!("the dataset `{}`", folder.display()), Date::of(SystemTime::now()))?;
         let key = keys::read(&key)?;
         let root = RootOfLines::under(&key);
         Ok(Some(Origin { facts, root, records: data.to_owned() }))
@@ -72,29 +76,51 @@ impl OriginArgs {
 }
 
 /// Refuses a dataset whose time is over, or that its gates refused.
-fn may_be_used(facts: &DatasetFacts, folder: &Path, today: Date) -> anyhow::Result<()> {
+fn may_be_used(facts: &DatasetFacts, name: &str, today: Date) -> anyhow::Result<()> {
     let until: Option<Date> = match &facts.keep_until {
         Some(until) => match until.parse() {
             Ok(until) => Some(until),
             Err(_) => {
-                let message = format!("the retention of the dataset `{}` cannot be read", folder.display());
+                let message = format!("the retention of {name} cannot be read");
                 return Err(Usage::new(message, "take the records in again with `cloister ingest`").into());
             }
         },
         None => None,
     };
     if let Some(until) = until.filter(|until| *until < today) {
-        let message = format!("the records of `{}` might be kept until {until} only", folder.display());
+        let message = format!("the records of {name} might be kept until {until} only");
         let hint = "delete them, or ask the data protection officer on what ground they may be kept longer, and take them in again";
         return Err(Usage::new(message, hint).into());
     }
     if !facts.passed {
         let refused: Vec<&str> =
             facts.gates.iter().filter(|gate| !gate.passed).map(|gate| gate.name.as_str()).collect();
-        let message = format!("the dataset `{}` was refused: {}", folder.display(), refused.join(", "));
+        let message = format!("{name} was refused: {}", refused.join(", "));
         return Err(Usage::new(message, "its quality.html says what to do; then take the records in again").into());
     }
     Ok(())
+}
+
+/// What is declared of a version of a dataset of the project, by its own evidence or by that of what it was made from.
+pub(super) fn of_version(console: &Console, pass: &Pass<'_>, version: &VersionRow) -> anyhow::Result<Provenance> {
+    let own = pass.attached(version, sealed::EVIDENCE)?;
+    let (evidence, own) = match own {
+        Some(evidence) => (Some(evidence), true),
+        None => (pass.attached(version, sealed::ORIGIN)?, false),
+    };
+    let Some(evidence) = evidence else { return Ok(Provenance::unknown()) };
+    let facts = serde_json::from_slice::<DatasetFacts>(&evidence).ok().filter(|facts| facts.schema == DATASET_SCHEMA);
+    let Some(facts) = facts else {
+        let message = format!("what is sealed beside dataset {} is not the evidence of a dataset", version.id);
+        return Err(Usage::new(message, "take the records in again with this version of cloister").into());
+    };
+    may_be_used(&facts, &format!("dataset {}", version.id), Date::of(SystemTime::now()))?;
+    for warning in &facts.warnings {
+        console.warn(format_args!("{}; {}", warning.text, warning.remedy));
+    }
+    let provenance = Provenance::of(facts);
+    // The content of what it was made from is not its own.
+    Ok(Provenance { dataset: provenance.dataset.filter(|_| own), ..provenance })
 }
 
 impl Origin {
@@ -113,7 +139,13 @@ impl Origin {
         for warning in &facts.warnings {
             console.warn(format_args!("{}; {}", warning.text, warning.remedy));
         }
-        Ok(Provenance {
+        Ok(Provenance::of(facts))
+    }
+}
+
+impl Provenance {
+    fn of(facts: DatasetFacts) -> Self {
+        Self {
             fields: facts.provenance,
             dataset: Some(DatasetOf {
                 name: facts.name,
@@ -123,11 +155,9 @@ impl Origin {
                 keep_until: facts.keep_until,
                 warnings: facts.warnings,
             }),
-        })
+        }
     }
-}
 
-impl Provenance {
     /// Of records that are of no dataset.
     pub(super) fn unknown() -> Self {
         Self { fields: not_recorded(), dataset: None }

@@ -250,12 +250,17 @@ impl Args {
                 detector.check()?;
                 pass.check()?;
                 make_like(project, into, &opened.version.dataset)?;
+                let own = pass.attached(&opened.version, sealed::EVIDENCE)?;
+                let origin = own.map_or_else(|| pass.attached(&opened.version, sealed::ORIGIN), |own| Ok(Some(own)))?;
                 let version = project.take_in(into, |new| {
                     for (record, subject) in dataset.records.iter().zip(&subjects) {
                         interrupt::check()?;
                         new.append(subject.as_deref(), record.to_json_line().as_bytes())?;
                     }
                     new.attach("protection", &serde_json::to_vec(&report)?)?;
+                    if let Some(origin) = &origin {
+                        new.attach(sealed::ORIGIN, origin)?;
+                    }
                     Ok::<_, anyhow::Error>(vec![opened.version.id.clone()])
                 })?;
                 let residual = report.residual_total();

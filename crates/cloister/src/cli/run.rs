@@ -167,7 +167,7 @@ impl Args {
             return Ok(Exit::Passed);
         }
         if self.flags.dry_run {
-            return dry_run(console, &prepared);
+            return dry_run(console, &prepared, serde_json::Map::new());
         }
         let shape = dataset.shape.to_string();
         drop(dataset);

@@ -19,6 +19,10 @@ use crate::project::{Ask, Opened, Pass};
 /// What a name of a dataset begins with, where a file could stand too.
 const SCHEME: &str = "dataset:";
 
+/// What is sealed beside a version: the evidence of its own ingest; that of the version it was made from.
+pub(super) const EVIDENCE: &str = "evidence";
+pub(super) const ORIGIN: &str = "origin";
+
 /// Flags of a verb that works on a dataset of the project.
 #[derive(clap::Args)]
 pub(super) struct DatasetArgs {
@@ -26,10 +30,10 @@ pub(super) struct DatasetArgs {
     pub(super) opening: Opening,
     /// What the dataset is used for: one of the purposes that it was taken in for
     #[arg(long = "for", value_name = "PURPOSE", value_parser = id)]
-    purpose: Option<Id>,
+    pub(super) purpose: Option<Id>,
     /// The grant that it is used by
     #[arg(long, value_name = "GRANT", value_parser = id)]
-    grant: Option<Id>,
+    pub(super) grant: Option<Id>,
 }
 
 /// A dataset of the project, and one of its versions.

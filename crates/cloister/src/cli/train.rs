@@ -1,7 +1,9 @@
-//! `cloister train`: private fine-tuning from a file of records to an adapter folder.
+//! `cloister train`: private fine-tuning from records to an adapter folder: those of a file, or of a dataset of the project.
+
+mod vault;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use cloister_dp::Unit;
@@ -14,12 +16,14 @@ use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::ranks::{suit, together};
 use super::release;
+use super::sealed::{DatasetArgs, Named};
 use super::training::{
     Draft, Flags, Prepared, Steps, lost_steps, minutes, open_base, print_cost, shown_epsilon, snapshot_of,
 };
 use super::words::counted;
 use crate::files::human_bytes;
 use crate::interrupt;
+use crate::pull::Base as Found;
 use crate::train::child::{Apart, RecordLine, as_line, train_apart};
 use crate::train::{Outcome, Reason, Request, Team, Unmetered, assist, remove_snapshot, snapshot_in, train};
 
@@ -27,17 +31,22 @@ use crate::train::{Outcome, Reason, Request, Team, Unmetered, assist, remove_sna
 #[derive(clap::Args)]
 #[command(
     after_help = "Records are trained on as they are: run `cloister protect` first, or use `cloister run`, which does \
-                        both. --export writes other forms of the adapter into OUT. Ctrl-C keeps a snapshot beside OUT; --resume \
+                        both. On dataset:NAME the privacy ledger of the project counts the steps, and what the limit does not \
+                        allow is refused (exit 3). --export writes other forms of the adapter into OUT. Ctrl-C keeps a snapshot beside OUT; --resume \
                         goes on from it, also after a kill: steps that were under way then are lost, and counted."
 )]
 pub(super) struct Args {
-    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin
+    /// Records as JSON lines, JSON, CSV, TSV, Parquet or Arrow, also in gzip or zstd; a folder of such; `-` is stdin;
+    /// dataset:NAME is one of the project
     data: PathBuf,
-    /// Train in a process that reaches the base and the snapshot alone; `--sandbox=weaker` also without Landlock
+    /// Train in a process that reaches the base and the snapshot alone, as on datasets always; `--sandbox=weaker` also
+    /// without Landlock
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "strict")]
     sandbox: Option<Walls>,
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    of: DatasetArgs,
 }
 
 /// What a sandbox must have.
@@ -59,88 +68,126 @@ impl Args {
             let hint = "protect the records first with `cloister protect`, or use `cloister run`, which does both";
             return Err(Usage::new("`train` replaces nothing: it takes records as they are", hint).into());
         }
-        if self.sandbox.is_some() && team.size() > 1 {
+        let named = Named::of(&self.data)?;
+        if (self.sandbox.is_some() || named.is_some()) && team.size() > 1 {
             let hint = "leave --sandbox out, or start one process";
             return Err(Usage::new("the ranks of a team need a network, and a sandbox has none", hint).into());
         }
-        let mut flags = self.flags.resolve()?;
-        suit(&mut flags, &self.data, console, team)?;
+        let Self { data, sandbox, flags, of } = self;
+        let mut flags = flags.resolve()?;
+        suit(&mut flags, &data, console, team)?;
         let out = flags.out("adapter")?;
         // A killed process may have put the adapter in its place and have got no further.
         let goes_on = flags.resume && snapshot_in(&snapshot_of(&out));
         if team.leads() && !(flags.dry_run || goes_on) {
             refuse_full(&out)?;
         }
-        let metrics = if team.leads() { flags.metrics(&[&out, &snapshot_of(&out)])? } else { None };
         let base = flags.settings.find_base()?;
-        let (draft, dataset) = Draft::of(console, &flags, &self.data)?;
-        let ready = open_base(console, &base, &flags.settings)?;
-        let public = self.sandbox.and_then(|_| draft.public_lines());
-        let prepared = draft.prepare(console, &flags.settings, &dataset, ready)?;
-        // only a process that trains apart still needs the texts
-        let dataset = self.sandbox.is_some().then_some(dataset);
-        prepared.print_plan(console);
-        if flags.dry_run {
-            if !team.leads() {
-                return Ok(Exit::Passed);
-            }
-            return dry_run(console, &prepared);
+        match named {
+            Some(named) => vault::train_on(console, (flags, sandbox), (&of, &named), (&base, out)),
+            None => on_file(console, team, (flags, sandbox), &data, (&base, out)),
         }
-        interrupt::watch();
-        let request = Request {
-            ready: &prepared.ready,
-            corpus: &prepared.corpus,
-            evaluation: prepared.evaluation(),
-            plan: prepared.request.clone(),
-            built: &prepared.plan,
-            recipe: &prepared.recipe,
-            protection: None,
-            snapshot: snapshot_of(&out),
-            adapter: out,
-            resume: flags.resume,
-        };
+    }
+}
+
+/// From a file of records to a folder.
+fn on_file(
+    console: &Console,
+    team: &Team,
+    (flags, sandbox): (Flags, Option<Walls>),
+    data: &Path,
+    (base, out): (&Found, PathBuf),
+) -> anyhow::Result<Exit> {
+    let metrics = if team.leads() { flags.metrics(&[&out, &snapshot_of(&out)])? } else { None };
+    let (draft, dataset) = Draft::of(console, &flags, data)?;
+    let ready = open_base(console, base, &flags.settings)?;
+    let public = sandbox.and_then(|_| draft.public_lines());
+    let prepared = draft.prepare(console, &flags.settings, &dataset, ready)?;
+    // only a process that trains apart still needs the texts
+    let dataset = sandbox.is_some().then_some(dataset);
+    prepared.print_plan(console);
+    if flags.dry_run {
         if !team.leads() {
-            assist(&request, team)?;
             return Ok(Exit::Passed);
         }
-        let mut steps = Steps::new(console, &prepared.plan, metrics);
-        let outcome = match (self.sandbox, dataset) {
-            (Some(walls), Some(dataset)) => {
-                let apart = Apart {
-                    program: Apart::this_program()?,
-                    base: &base.path,
-                    base_sha256: &prepared.ready.base.identity.sha256,
-                    precision: prepared.ready.precision,
-                    kernels: flags.settings.kernels.unwrap_or_default(),
-                    plan: &prepared.request,
-                    built: &prepared.plan,
-                    recipe: &prepared.recipe,
-                    options: ExampleOptions { max_tokens: prepared.max_tokens, length: prepared.length },
-                    protection: None,
-                    adapter: request.adapter.clone(),
-                    snapshot: request.snapshot.clone(),
-                    resume: flags.resume,
-                    charged: 0,
-                    key: None,
-                    weaker: walls == Walls::Weaker,
-                };
-                let lines = lines(&dataset, prepared.request.unit);
-                train_apart(&apart, lines, public.as_deref(), &mut Unmetered, &mut steps)?
-            }
-            _ => train(&request, team, &mut steps)?,
-        };
-        remove_snapshot(&request.snapshot);
-        steps.finish(&outcome);
-        tell(console, &prepared, &outcome);
-        let mut fields = document(&prepared, &outcome);
-        let (ready, adapter) = (&prepared.ready, &outcome.adapter.path);
-        if let Some(exported) = release::export_trained(console, &flags.settings, (ready, &base), adapter, adapter)? {
-            release::tell(console, &exported, &base, adapter);
-            fields.append(&mut release::document(&exported));
-        }
-        console.document("passed", fields)?;
-        Ok(Exit::Passed)
+        return dry_run(console, &prepared, Map::new());
     }
+    interrupt::watch();
+    let request = Request {
+        ready: &prepared.ready,
+        corpus: &prepared.corpus,
+        evaluation: prepared.evaluation(),
+        plan: prepared.request.clone(),
+        built: &prepared.plan,
+        recipe: &prepared.recipe,
+        protection: None,
+        snapshot: snapshot_of(&out),
+        adapter: out,
+        resume: flags.resume,
+    };
+    if !team.leads() {
+        assist(&request, team)?;
+        return Ok(Exit::Passed);
+    }
+    let mut steps = Steps::new(console, &prepared.plan, metrics);
+    let outcome = match (sandbox, dataset) {
+        (Some(walls), Some(dataset)) => {
+            let apart = apart(&flags, &prepared, (base, &request.adapter), walls)?;
+            let lines = lines(&dataset, prepared.request.unit);
+            train_apart(&apart, lines, public.as_deref(), &mut Unmetered, &mut steps)?
+        }
+        _ => train(&request, team, &mut steps)?,
+    };
+    steps.finish(&outcome);
+    finish(console, (&flags, &prepared, base), &outcome, Map::new())
+}
+
+/// A run in a process of its own, with nobody who counts its steps.
+fn apart<'a>(
+    flags: &Flags,
+    prepared: &'a Prepared,
+    (base, adapter): (&'a Found, &Path),
+    walls: Walls,
+) -> anyhow::Result<Apart<'a>> {
+    Ok(Apart {
+        program: Apart::this_program()?,
+        base: &base.path,
+        base_sha256: &prepared.ready.base.identity.sha256,
+        precision: prepared.ready.precision,
+        kernels: flags.settings.kernels.unwrap_or_default(),
+        plan: &prepared.request,
+        built: &prepared.plan,
+        recipe: &prepared.recipe,
+        options: ExampleOptions { max_tokens: prepared.max_tokens, length: prepared.length },
+        protection: None,
+        adapter: adapter.into(),
+        snapshot: snapshot_of(adapter),
+        resume: flags.resume,
+        charged: 0,
+        key: None,
+        weaker: walls == Walls::Weaker,
+    })
+}
+
+/// Ends a run that came to its end, and tells of it.
+fn finish(
+    console: &Console,
+    (flags, prepared, base): (&Flags, &Prepared, &Found),
+    outcome: &Outcome,
+    more: Map<String, Value>,
+) -> anyhow::Result<Exit> {
+    let adapter = &outcome.adapter.path;
+    remove_snapshot(&snapshot_of(adapter));
+    tell(console, prepared, outcome);
+    let mut fields = document(prepared, outcome);
+    fields.extend(more);
+    let ready = (&prepared.ready, base);
+    if let Some(exported) = release::export_trained(console, &flags.settings, ready, adapter, adapter)? {
+        release::tell(console, &exported, base, adapter);
+        fields.append(&mut release::document(&exported));
+    }
+    console.document("passed", fields)?;
+    Ok(Exit::Passed)
 }
 
 /// The records as another process takes them. Where persons are the units they go by numbers.
@@ -167,7 +214,7 @@ pub(super) fn refuse_full(out: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn dry_run(console: &Console, prepared: &Prepared) -> anyhow::Result<Exit> {
+pub(super) fn dry_run(console: &Console, prepared: &Prepared, more: Map<String, Value>) -> anyhow::Result<Exit> {
     console.say("measuring the speed of this machine");
     let cost = prepared.cost()?;
     print_cost(console, &cost);
@@ -177,6 +224,7 @@ pub(super) fn dry_run(console: &Console, prepared: &Prepared) -> anyhow::Result<
         json!({"memory_bytes": cost.memory_bytes, "tokens_per_second": cost.tokens_per_second,
                "tokens": cost.tokens, "seconds": cost.seconds, "evaluation_seconds": cost.evaluation_seconds}),
     );
+    fields.extend(more);
     console.document("planned", fields)?;
     Ok(Exit::Passed)
 }

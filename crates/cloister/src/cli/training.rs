@@ -200,7 +200,7 @@ impl Flags {
 
 /// What is decided without the base: what can be refused at once is refused before anything slow.
 pub(super) struct Draft {
-    data: PathBuf,
+    name: String,
     provenance: Provenance,
     commitment: Commitment,
     units: Units,
@@ -210,7 +210,16 @@ pub(super) struct Draft {
     evaluation: Option<(PathBuf, Dataset)>,
 }
 
-/// HMAC-SHA256 of the bytes of the data, and its key. A plain digest would let anyone who knows all records but one test
+/// Records, and what is known of them.
+pub(super) struct Taken {
+    /// What people call them.
+    pub(super) name: String,
+    pub(super) dataset: Dataset,
+    pub(super) provenance: Provenance,
+    pub(super) commitment: Commitment,
+}
+
+/// HMAC-SHA256 of the bytes of the data, or the root of a version of a dataset; and its key. A plain digest would let anyone who knows all records but one test
 /// guesses of that one; with the key kept aside, the figure proves sameness to its holder only.
 pub(super) struct Commitment {
     pub(super) key: keys::Key,
@@ -271,9 +280,8 @@ pub(super) fn open_base(console: &Console, base: &Found, settings: &Settings) ->
 impl Draft {
     /// Reads the records at `data`, and decides the plan and the recipe.
     pub(super) fn of(console: &Console, flags: &Flags, data: &Path) -> anyhow::Result<(Self, Dataset)> {
-        let settings = &flags.settings;
         config::tell_places(console);
-        let columns = input::columns(settings.columns.clone())?;
+        let columns = input::columns(flags.settings.columns.clone())?;
         let commitment_key = keys::fresh()?;
         let mut commitment = Hmac::<Sha256>::new_from_slice(commitment_key.as_ref())?;
         let mut origin = flags.origin.open(console, data)?;
@@ -284,9 +292,17 @@ impl Draft {
             }
         })?;
         let provenance = origin.map_or_else(|| Ok(Provenance::unknown()), |origin| origin.finish(console))?;
+        let commitment = Commitment { key: commitment_key, hmac: hex(&commitment.finalize().into_bytes()) };
+        Self::decide(console, flags, Taken { name: input::name(data), dataset, provenance, commitment })
+    }
+
+    /// Decides the plan and the recipe for records.
+    pub(super) fn decide(console: &Console, flags: &Flags, taken: Taken) -> anyhow::Result<(Self, Dataset)> {
+        let Taken { name, dataset, provenance, commitment } = taken;
+        let settings = &flags.settings;
         console.say(format_args!("data {}, shape {}", counted(dataset.records.len(), "record"), dataset.shape));
         let grouping = if flags.unit() == Unit::Subject { Grouping::Subject } else { Grouping::Record };
-        let units = Units::of(&dataset, grouping).with_context(|| input::name(data))?;
+        let units = Units::of(&dataset, grouping).with_context(|| name.clone())?;
         let request = flags.plan(units.groups.len())?;
         let plan = PrivacyPlan::build(&request)?;
         if plan.epsilon() > WEAK_EPSILON {
@@ -304,12 +320,13 @@ impl Draft {
             ));
         }
         let evaluation = match &settings.evaluation {
-            Some(path) => Some((path.clone(), public_records(console, path, columns, &dataset)?)),
+            Some(path) => {
+                let columns = input::columns(settings.columns.clone())?;
+                Some((path.clone(), public_records(console, path, columns, &dataset)?))
+            }
             None => None,
         };
-        let commitment = Commitment { key: commitment_key, hmac: hex(&commitment.finalize().into_bytes()) };
-        let data = data.to_owned();
-        let draft = Self { data, provenance, commitment, units, request, plan, recipe: flags.recipe()?, evaluation };
+        let draft = Self { name, provenance, commitment, units, request, plan, recipe: flags.recipe()?, evaluation };
         Ok((draft, dataset))
     }
 
@@ -327,7 +344,7 @@ impl Draft {
         dataset: &Dataset,
         ready: Ready,
     ) -> anyhow::Result<Prepared> {
-        let Self { data, provenance, commitment, units, request, plan, recipe, evaluation } = self;
+        let Self { name, provenance, commitment, units, request, plan, recipe, evaluation } = self;
         let context = ready.base.config.context_length;
         let max_tokens = settings.max_tokens.unwrap_or(MAX_TOKENS.min(context));
         if max_tokens > context {
@@ -340,7 +357,7 @@ impl Draft {
         };
         let options = ExampleOptions { max_tokens, length };
         let most_records = units.most_records;
-        let corpus = Corpus::build(dataset, &ready.base, &options, units).with_context(|| input::name(&data))?;
+        let corpus = Corpus::build(dataset, &ready.base, &options, units).with_context(|| name)?;
         if corpus.truncated > 0 {
             let was = if corpus.truncated == 1 { "was" } else { "were" };
             console.warn(format_args!("{} {was} cut to {max_tokens} tokens", counted(corpus.truncated, "record")));

@@ -128,6 +128,38 @@ impl Pass<'_> {
         let answer = self.project.view(|view| self.project.decide(view, self.ask, now))?;
         if answer.decision.is_allowed() { Ok(()) } else { Err(self.project.deny(self.ask, now, answer)?) }
     }
+
+    /// Changes rows that tell how what was allowed has ended, with an entry of its own: nothing is given that could be denied.
+    pub(super) fn settle<T>(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<Receipt<T>> {
+        let request = self.project.entry(self.ask, self.project.now()?, None)?;
+        let mut stop = None;
+        let done = self.project.store.write(&request, |tx| change(tx).map_err(|error| give_up(&mut stop, error)));
+        done.map_err(|error| stop.take().unwrap_or_else(|| error.into()))
+    }
+
+    /// Changes rows in the course of what is done, with an entry of its own. It is decided again in the transaction that changes
+    /// them; what is refused there, by the rules or by the budget, is an entry too.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<T>) -> Result<Receipt<T>> {
+        let Self { project, ask } = self;
+        let now = project.now()?;
+        let answer = project.view(|view| project.decide(view, ask, now))?;
+        if !answer.decision.is_allowed() {
+            return Err(project.deny(ask, now, answer)?);
+        }
+        let request = project.entry(ask, now, Some(&answer.decision))?;
+        let mut stop = None;
+        let done = project.store.write(&request, |tx| {
+            let allowed = project.still_allowed(tx, ask).and_then(|_| change(tx));
+            allowed.map_err(|error| give_up(&mut stop, error))
+        });
+        done.map_err(|error| {
+            let error = stop.take().unwrap_or_else(|| error.into());
+            let outcome = if error.is_refusal() { Outcome::Denied } else { Outcome::Failed };
+            // The error is the one to tell, and nothing was done.
+            let _ = project.store.record(&request, outcome);
+            error
+        })
+    }
 }
 
 /// The answer to a request, and who gave it.
@@ -193,15 +225,8 @@ impl Project {
         };
         let mut stop = None;
         let done = self.store.complete(intent, |tx| {
-            let mut attempt = || {
-                let now = here(tx.now())?;
-                let answer = self.decide(tx, ask, now)?;
-                match answer.decision.is_allowed() {
-                    true => Ok(now),
-                    false => Err(denied(ask, answer)),
-                }
-            };
-            attempt().and_then(|now| change(tx, now, worked)).map_err(|error| give_up(&mut stop, error))
+            let allowed = self.still_allowed(tx, ask).and_then(|now| change(tx, now, worked));
+            allowed.map_err(|error| give_up(&mut stop, error))
         });
         Ok(done.map_err(|error| stop.take().unwrap_or_else(|| Error::from(error)))?)
     }
@@ -256,6 +281,13 @@ impl Project {
         Ok(policies)
     }
 
+    /// Decides once more, in the transaction that changes what was asked for. Gives its instant.
+    fn still_allowed(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Instant> {
+        let now = here(tx.now())?;
+        let answer = self.decide(tx, ask, now)?;
+        if answer.decision.is_allowed() { Ok(now) } else { Err(denied(ask, answer)) }
+    }
+
     /// Decides, and announces what is allowed.
     fn enter(&self, ask: &Ask) -> Result<Intent> {
         let now = self.now()?;
@@ -264,18 +296,18 @@ impl Project {
             return Err(self.deny(ask, now, answer)?);
         }
         answer.decision.alerts.iter().for_each(|alert| self.alert(alert.clone()));
-        Ok(self.store.intent(&self.entry(ask, now, &answer.decision)?)?)
+        Ok(self.store.intent(&self.entry(ask, now, Some(&answer.decision))?)?)
     }
 
     /// Logs a denial; gives the error that tells of it.
     fn deny(&self, ask: &Ask, now: Instant, answer: Answer) -> Result<Error> {
         answer.decision.alerts.iter().for_each(|alert| self.alert(alert.clone()));
-        self.store.record(&self.entry(ask, now, &answer.decision)?, Outcome::Denied)?;
+        self.store.record(&self.entry(ask, now, Some(&answer.decision))?, Outcome::Denied)?;
         Ok(denied(ask, answer))
     }
 
     /// What the log says of a request.
-    fn entry(&self, ask: &Ask, now: Instant, decision: &Decision) -> Result<Request> {
+    fn entry(&self, ask: &Ask, now: Instant, decision: Option<&Decision>) -> Result<Request> {
         let mut request = Request::new(ask.action.name(), self.actor(now));
         request = request.on(ask.resource.kind().name(), ask.resource.id().as_str());
         request.purpose = ask.purpose.as_ref().map(Id::to_string);
@@ -286,6 +318,7 @@ impl Project {
         if let Some(grant) = &ask.grant {
             request.facts.insert("grant".into(), Fact::Text(grant.to_string()));
         }
+        let Some(decision) = decision else { return Ok(request) };
         if decision.is_alert() {
             request.facts.insert("alerts".into(), Fact::Number(decision.alerts.len() as u64));
         }

@@ -93,6 +93,15 @@ pub enum Error {
         /// What the records come from.
         from: String,
     },
+    /// There is no run to go on with.
+    #[error("no run on `{version}` with these settings waits to go on")]
+    NoRun {
+        /// The version of a dataset.
+        version: String,
+    },
+    /// The ledger counts Poisson sampling only.
+    #[error("the ledger has no account of this way of sampling")]
+    Sampling,
     /// Nobody would own the project.
     #[error("`{id}` is the last owner")]
     LastOwner {
@@ -105,6 +114,17 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+}
+
+impl Error {
+    /// Whether the rules or the budget say no: nothing is broken.
+    pub(super) fn is_refusal(&self) -> bool {
+        use cloister_vault::Error as Vault;
+        matches!(
+            self,
+            Self::Denied(_) | Self::Vault(Vault::OverBudget { .. } | Vault::NoLimit { .. } | Vault::Plan { .. })
+        )
+    }
 }
 
 /// A request that the rules do not allow.

@@ -23,6 +23,7 @@ mod places;
 mod policies;
 mod preset;
 mod questions;
+mod runs;
 mod secrets;
 mod served;
 mod versions;
@@ -45,6 +46,7 @@ pub use places::Manifest;
 pub use policies::Standing;
 pub use preset::{Preset, Privacy};
 pub use questions::Listing;
+pub use runs::{Run, Told};
 pub use served::verbs;
 pub use versions::{NewVersion, Opened};
 

@@ -188,6 +188,46 @@ impl Pass<'_> {
         Ok(Opened { records: version.records - passed, destroyed: passed, version })
     }
 
+    /// Opens something that belongs to a version of the dataset that was asked for, such as its evidence; nothing if it has none.
+    ///
+    /// # Errors
+    /// Those of keys and of sealed files.
+    pub fn attached(&self, version: &VersionRow, kind: &str) -> Result<Option<Vec<u8>>> {
+        let objects = self.project().view(|view| Ok(view.list::<ObjectRow>("version", &version.id)?))?;
+        let Some(object) = objects.into_iter().find(|object| object.kind == kind) else { return Ok(None) };
+        let path = self.project().places.objects().join(&object.place);
+        let file = File::open(&path).map_err(crate::Error::read(&path))?;
+        let keys = self.keys()?;
+        let reader = keys.open_object(&file, Kind::Blob, &version.number.to_string())?;
+        if reader.header().object != object.id {
+            return Err(Error::Broken { path, reason: "is not the file that the log tells of" });
+        }
+        let mut bytes = vec![0; usize::try_from(reader.length()).unwrap_or(usize::MAX).min(object.bytes as usize)];
+        let length = reader.read_at(&mut bytes, 0)?;
+        bytes.truncate(length);
+        Ok(Some(bytes))
+    }
+
+    /// The key that the commitments of the dataset that was asked for are made under.
+    ///
+    /// # Errors
+    /// As [`Pass::keys`].
+    pub fn commitment_key(&self) -> Result<crate::keys::Key> {
+        Ok(crate::keys::Key::new(*self.keys()?.audit_key().expose()))
+    }
+
+    /// The key that snapshots of a run are sealed under, and its id: the same for all of them.
+    ///
+    /// # Errors
+    /// As [`Pass::keys`].
+    pub fn snapshot_key(&self, run: &str) -> Result<([u8; 16], crate::keys::Key)> {
+        let keys = self.keys()?;
+        let mut id = [0; 16];
+        let name = token(&keys, &[b"cloister snapshot id v1\0", run.as_bytes()])?;
+        id.copy_from_slice(&name[..16]);
+        Ok((id, token(&keys, &[b"cloister snapshot v1\0", run.as_bytes()])?))
+    }
+
     /// The key of surrogates of the dataset that was asked for: the same person gets the same ones in every version of what is
     /// made from it.
     ///

@@ -77,8 +77,8 @@ fn requirement_18_a_record_rests_sealed_and_in_no_other_place() {
     assert!(made == 0 || made == 3, "{made}");
     fs::remove_dir_all(place.path("in")).unwrap();
     assert_eq!(search(&place.path(".")), Vec::<String>::new());
-    // Records, evidence and decisions of one version; records and the report of the other.
-    assert_eq!(objects(&place).len(), 5);
+    // Records, evidence and decisions of one version; records, the report and the evidence of its origin of the other.
+    assert_eq!(objects(&place).len(), 6);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn requirement_14_what_is_protected_is_used_for_nothing_else_under_another_name(
     // Nothing of what was refused stays, and a narrower one is no less.
     assert_eq!(objects(&place), before);
     olga(&place, "protect dataset:adverts --into tickets --for support --profile redact --json").document();
-    assert_eq!(objects(&place).len(), before.len() + 2);
+    assert_eq!(objects(&place).len(), before.len() + 3);
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod records;
 mod release;
 mod resume;
 mod run;
+mod runs;
 mod server;
 mod step;
 mod subject;

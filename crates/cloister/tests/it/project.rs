@@ -377,12 +377,9 @@ fn requirement_9_whoever_has_no_role_is_denied_everything_and_each_denial_is_log
 /// Actions that no verb serves yet: stages on sealed datasets, subjects' requests, keys.
 const UNSERVED: &[Action] = &[
     Action::Scan,
-    Action::Train,
     Action::DatasetRead,
     Action::DatasetExport,
     Action::DatasetDestroy,
-    Action::BudgetRead,
-    Action::BudgetSet,
     Action::SubjectFind,
     Action::SubjectExport,
     Action::SubjectErase,

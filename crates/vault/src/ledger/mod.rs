@@ -244,6 +244,15 @@ pub fn reserve(tx: &mut Tx<'_>, plan: &Plan, cap: Option<&Limit>, accountant: &d
     Ok(Reservation { id, dataset, plan: plan.clone(), charged: steps, leased: 0, state })
 }
 
+/// Whether a plan could be reserved now. Whoever reserves within a change asks here first: computing takes time, and a change
+/// keeps others waiting.
+///
+/// # Errors
+/// As [`Ledger::reserve`].
+pub fn check(view: &mut View<'_>, plan: &Plan, cap: Option<&Limit>, accountant: &dyn Accountant) -> Result<()> {
+    fits(view, plan, cap, accountant).map(drop)
+}
+
 /// Leases steps within a change; as [`Ledger::lease`].
 ///
 /// # Errors
@@ -338,7 +347,7 @@ fn fits(
         // Whatever the accountant says, what was refused does not fit.
         fitting = fitting.min(largest).min(plan.steps - 1);
         let spent = epsilon_of(accountant, &before, delta)?;
-        let (steps, spent, would) = (plan.steps, spent.to_string(), would.to_string());
+        let (steps, spent, would) = (plan.steps, shown(spent), shown(would));
         let limit = limit.epsilon.to_string();
         over.get_or_insert(Error::OverBudget { dataset, steps, spent, would, limit, largest: 0 });
     }
@@ -350,6 +359,11 @@ fn fits(
         (None, None) => Err(Error::NoLimit { dataset: own }),
         (None, Some(epsilon)) => Ok((own, epsilon)),
     }
+}
+
+/// An epsilon as people read it: four decimals, never below the value.
+fn shown(epsilon: Decimal) -> String {
+    ((epsilon.get() * 1e4).ceil() / 1e4).to_string()
 }
 
 /// The epsilon of mechanisms, or an error: never what could be taken for a small one.

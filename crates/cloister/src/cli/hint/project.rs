@@ -39,6 +39,11 @@ pub(super) fn project(error: &Error) -> Advice {
         Error::Wider { .. } => {
             advice(Exit::Denied, "name a new dataset with --into: it gets the purposes of what it is made from")
         }
+        Error::NoRun { .. } => advice(
+            Exit::Usage,
+            "repeat the command that was stopped, or leave --resume out; cloister budget show NAME lists the runs",
+        ),
+        Error::Sampling => advice(Exit::Usage, "leave --sampling out: Poisson sampling is counted"),
         Error::LastOwner { .. } => {
             advice(Exit::Usage, "make somebody else an owner first: cloister access roles ID --roles owner")
         }
@@ -120,6 +125,19 @@ pub(super) fn vault(error: &VaultError) -> Advice {
         E::WrongKeyOrContext | E::OtherKek { .. } | E::KeyDoesNotOpen | E::DamagedChunk { .. } | E::Truncated => {
             broken()
         }
+        E::OverBudget { largest: 0, .. } => advice(
+            Exit::Refused,
+            "nothing of this plan fits: lower --epsilon, or ask the data protection officer; cloister budget show NAME",
+        ),
+        E::OverBudget { largest, .. } => advice(
+            Exit::Refused,
+            format!(
+                "{largest} of its steps fit with the same noise; a lower --epsilon has more noise; cloister budget show NAME"
+            ),
+        ),
+        E::NoLimit { .. } => advice(Exit::Refused, "set one: cloister budget limit NAME --epsilon E"),
+        E::Plan { .. } => advice(Exit::Usage, "see the limit with cloister budget show NAME"),
+        E::Reservation { .. } => advice(Exit::Usage, "see the runs with cloister budget show NAME"),
         E::NoQuorum => advice(Exit::Broken, "ask the witnesses for their signatures"),
         _ => bare(Exit::Failed),
     }

@@ -9,6 +9,7 @@ use cloister_vault::store::DatasetRow;
 use super::super::Exit;
 use super::super::console::Console;
 use super::super::hint::Usage;
+use super::super::sealed::EVIDENCE;
 use super::{Args, Place};
 use crate::ingest::{Error, Outputs, Records};
 use crate::project::{NewVersion, Project};
@@ -36,7 +37,7 @@ impl Args {
                 let ingested = work.run(console, &key, outputs)?;
                 let detection = work.detection.clone();
                 let facts = self.facts(&ingested, &work.provenance, (&work.options, detection), work.now)?;
-                new.attach("evidence", &serde_json::to_vec(&facts)?)?;
+                new.attach(EVIDENCE, &serde_json::to_vec(&facts)?)?;
                 new.attach("decisions", &decisions)?;
                 done = Some((facts, ingested));
                 Ok::<_, anyhow::Error>(Vec::new())
