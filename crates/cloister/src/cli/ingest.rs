@@ -28,7 +28,9 @@ use super::{Exit, input};
 use crate::evidence::DetectionFacts;
 use crate::evidence::dataset::DatasetFacts;
 use crate::files::hex;
-use crate::ingest::{Date, Ingested, Input, Membership, Outputs, Provenance, Request, RiskRequest, Tree, ingest};
+use crate::ingest::{
+    Date, Declared, Ingested, Input, Membership, Outputs, Provenance, Request, RiskRequest, Tree, ingest,
+};
 use crate::progress::Unit;
 use crate::{interrupt, keys};
 use flags::{Declarations, RiskArgs};
@@ -164,7 +166,7 @@ impl Args {
     }
 
     fn take_in(&self, console: &Console, out: &Path) -> anyhow::Result<Exit> {
-        let mut work = self.prepare(console)?;
+        let mut work = self.prepare(console, Declared::default())?;
         self.inputs_stay(out, work.inputs.iter().chain(work.evaluation.iter().flatten()))?;
         let key = match &self.key {
             Some(path) => keys::read(path)?,
@@ -182,10 +184,10 @@ impl Args {
         self.finish(console, Place::Folder(out), &facts, &ingested)
     }
 
-    /// Everything that is decided before a record is read.
-    fn prepare(&self, console: &Console) -> anyhow::Result<Work> {
+    /// Everything that is decided before a record is read. `usual` is declared where neither flag nor configuration says more.
+    fn prepare(&self, console: &Console, usual: Declared) -> anyhow::Result<Work> {
         let settings = Settings::from_files()?;
-        let declared = self.declared.over(settings.dataset.clone().unwrap_or_default());
+        let declared = self.declared.over(settings.dataset.clone().unwrap_or_default()).or(usual);
         let now = SystemTime::now();
         let provenance = declared.on(Date::of(now))?;
         let options = settings.quality.clone().unwrap_or_default();

@@ -35,6 +35,7 @@ mod run;
 mod scan;
 mod sealed;
 mod secret;
+mod subject;
 mod train;
 mod trainer;
 mod training;
@@ -125,6 +126,8 @@ verbs! {
     Audit(audit),
     /// Compute privacy: epsilon of a plan, or the noise for an epsilon
     Budget(budget),
+    /// Answer a person about their own data in a project: find, export, erase
+    Subject(subject),
     /// Say who may do what in a project: members, grants, policies
     Access(access),
     /// Show, prove and verify the log of a project

@@ -68,7 +68,7 @@ impl OriginArgs {
             ));
             return Ok(None);
         }
-        may_be_used(&facts, &format!("the dataset `{}`", folder.display()), Date::of(SystemTime::now()))?;
+        may_be_used(&facts, &format!("`{}`", folder.display()), Date::of(SystemTime::now()))?;
         let key = keys::read(&key)?;
         let root = RootOfLines::under(&key);
         Ok(Some(Origin { facts, root, records: data.to_owned() }))
@@ -81,7 +81,7 @@ fn may_be_used(facts: &DatasetFacts, name: &str, today: Date) -> anyhow::Result<
         Some(until) => match until.parse() {
             Ok(until) => Some(until),
             Err(_) => {
-                let message = format!("the retention of {name} cannot be read");
+                let message = format!("the retention of the dataset {name} cannot be read");
                 return Err(Usage::new(message, "take the records in again with `cloister ingest`").into());
             }
         },
@@ -95,7 +95,7 @@ fn may_be_used(facts: &DatasetFacts, name: &str, today: Date) -> anyhow::Result<
     if !facts.passed {
         let refused: Vec<&str> =
             facts.gates.iter().filter(|gate| !gate.passed).map(|gate| gate.name.as_str()).collect();
-        let message = format!("{name} was refused: {}", refused.join(", "));
+        let message = format!("the dataset {name} was refused: {}", refused.join(", "));
         return Err(Usage::new(message, "its quality.html says what to do; then take the records in again").into());
     }
     Ok(())
@@ -114,7 +114,7 @@ pub(super) fn of_version(console: &Console, pass: &Pass<'_>, version: &VersionRo
         let message = format!("what is sealed beside dataset {} is not the evidence of a dataset", version.id);
         return Err(Usage::new(message, "take the records in again with this version of cloister").into());
     };
-    may_be_used(&facts, &format!("dataset {}", version.id), Date::of(SystemTime::now()))?;
+    may_be_used(&facts, &version.id, Date::of(SystemTime::now()))?;
     for warning in &facts.warnings {
         console.warn(format_args!("{}; {}", warning.text, warning.remedy));
     }

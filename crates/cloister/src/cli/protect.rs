@@ -20,7 +20,7 @@ use super::sealed::{self, DatasetArgs, Named};
 use super::words::counted;
 use super::{Exit, input};
 use crate::files::{Keep, WholeFile};
-use crate::project::Project;
+use crate::project::{Preset, Project};
 use crate::protect::{self, restore, write_map, write_records, write_sealed};
 use crate::{interrupt, keys};
 
@@ -113,7 +113,7 @@ impl Args {
             return self.undo(console, to);
         }
         config::tell_places(console);
-        let policy = self.policy()?;
+        let policy = self.policy(Profile::default())?;
         let (detector, detection) = self.detection.detector(console)?;
         let mut out = self.create(to)?;
         let mut map = self.map.as_deref().map(|path| self.create(path)).transpose()?;
@@ -172,10 +172,10 @@ impl Args {
     }
 
     /// The profile, as the file changes it; refused where the other flags do not fit it.
-    fn policy(&self) -> anyhow::Result<Policy> {
+    fn policy(&self, usual: Profile) -> anyhow::Result<Policy> {
         let profile = match self.profile {
             Some(profile) => profile,
-            None => Settings::from_files()?.profile.unwrap_or_default(),
+            None => Settings::from_files()?.profile.unwrap_or(usual),
         };
         let mut policy = Policy::of(profile);
         if let Some(path) = &self.policy {
@@ -230,14 +230,14 @@ impl Args {
     /// From a dataset of the project into another.
     fn seal(self, console: &Console, from: &Named, into: &Id) -> anyhow::Result<Exit> {
         config::tell_places(console);
-        let policy = self.policy()?;
-        if policy.encrypts() {
-            let hint = "what must come back stays in the dataset that it came from; choose another profile";
-            return Err(Usage::new("encrypted values are for files", hint).into());
-        }
         let (detector, detection) = self.detection.detector(console)?;
         interrupt::watch();
         self.of.opening.with(console, |project| {
+            let policy = self.policy(Preset::named(&project.manifest().preset)?.profile)?;
+            if policy.encrypts() {
+                let hint = "what must come back stays in the dataset that it came from; choose another profile";
+                return Err(Usage::new("encrypted values are for files", hint).into());
+            }
             project.through(&self.of.ask(Action::Protect, from), |pass| {
                 let reading = Reading::strict(&input::columns(None)?);
                 let (mut dataset, opened) = sealed::read(console, pass, from, &reading)?;

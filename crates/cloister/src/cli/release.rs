@@ -1,8 +1,11 @@
-//! `cloister release`: an adapter in the forms that other programs run; and the same at the end of `train` and `run`.
+//! `cloister release`: an adapter in the forms that other programs run, and the same at the end of `train` and `run`; the records
+//! of a dataset, out of the vault.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use cloister_access::Action;
 use cloister_model::{Kernels, Precision};
 use serde_json::{Map, Value, json};
 
@@ -11,10 +14,11 @@ use super::config::{Settings, whole};
 use super::console::{Console, Ink};
 use super::hint::Usage;
 use super::model::read_adapter;
+use super::sealed::{DatasetArgs, Named};
 use super::training::{open_base, use_threads};
 use super::words::counted;
 use crate::evidence::shell_word;
-use crate::files::human_bytes;
+use crate::files::{Keep, WholeFile, human_bytes};
 use crate::interrupt;
 use crate::pull::Base as Found;
 use crate::release::{Exported, Exports, MERGED, Outcome, Request, refuse_existing, release};
@@ -25,10 +29,11 @@ use crate::train::Ready;
 #[command(
     after_help = "LIST takes gguf (adapter.gguf, for llama.cpp), merged (a Hugging Face folder) and ollama (a Modelfile). \
                         Values are stored as f32 in adapter.gguf and as bf16 in the merged model; gguf:f16, merged:f32 \
-                        and merged:f16 choose otherwise."
+                        and merged:f16 choose otherwise.\nOf dataset:NAME it writes the records to --out FILE, in the clear: that \
+                        takes a passphrase typed now and, where four eyes are on, a grant that somebody else approved."
 )]
 pub(super) struct Args {
-    /// Adapter folder, or the folder of a whole run
+    /// Adapter folder, or the folder of a whole run; dataset:NAME is one of the project
     adapter: PathBuf,
     /// Base model: a pulled name, a GGUF file or a Hugging Face folder
     #[arg(long, env = "CLOISTER_BASE", value_name = "MODEL", hide_env = true)]
@@ -42,10 +47,15 @@ pub(super) struct Args {
     /// Threads; without it, all processors
     #[arg(long, value_name = "K", value_parser = whole)]
     threads: Option<usize>,
+    #[command(flatten)]
+    of: DatasetArgs,
 }
 
 impl Args {
     pub(super) fn run(self, console: &Console) -> anyhow::Result<Exit> {
+        if let Some(named) = Named::of(&self.adapter)? {
+            return records(console, &self.of, &named, self.out.as_deref());
+        }
         let settings = Settings { base: self.base, export: self.export, out: self.out, ..Settings::default() };
         let settings = settings.resolve()?;
         // Merged weights are sums in f32: a base that is kept in less would be rounded twice.
@@ -70,6 +80,32 @@ impl Args {
         console.document("passed", fields)?;
         Ok(Exit::Passed)
     }
+}
+
+/// The records of a dataset, out of the vault.
+fn records(console: &Console, of: &DatasetArgs, named: &Named, out: Option<&Path>) -> anyhow::Result<Exit> {
+    let out = out.ok_or_else(|| Usage::new("no file for the records is named", "add --out FILE"))?;
+    let mut file = WholeFile::create(out, Keep::Private)?;
+    interrupt::watch();
+    let opened = of.opening.with(console, |project| {
+        project.through(&of.ask(Action::DatasetExport, named), |pass| {
+            let opened = pass.records(named.version, |line| {
+                interrupt::check()?;
+                file.write_all(line).and_then(|()| file.write_all(b"\n")).map_err(crate::Error::write(out))?;
+                Ok::<_, anyhow::Error>(())
+            })?;
+            file.commit()?;
+            Ok::<_, anyhow::Error>(opened)
+        })
+    })?;
+    let (version, records) = (&opened.version.id, counted(opened.records as usize, "record"));
+    console.say(format_args!("wrote {records} of dataset {version} to {}: they are text, in the clear", out.display()));
+    let mut fields = Map::new();
+    fields.insert("version".into(), json!(version));
+    fields.insert("records".into(), json!(opened.records));
+    fields.insert("out".into(), json!(out));
+    console.document("passed", fields)?;
+    Ok(Exit::Passed)
 }
 
 /// The exports that the settings ask for, of an adapter that was just written into `adapter`.

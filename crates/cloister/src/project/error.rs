@@ -93,6 +93,9 @@ pub enum Error {
         /// What the records come from.
         from: String,
     },
+    /// A key is removed, and the database's files may hold it still.
+    #[error("the keys are removed, and somebody who reads the database keeps them in its files")]
+    NotScrubbed,
     /// There is no run to go on with.
     #[error("no run on `{version}` with these settings waits to go on")]
     NoRun {

@@ -26,6 +26,7 @@ mod questions;
 mod runs;
 mod secrets;
 mod served;
+mod subjects;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ pub use preset::{Preset, Privacy};
 pub use questions::Listing;
 pub use runs::{Run, Told};
 pub use served::verbs;
+pub use subjects::{Erased, Held};
 pub use versions::{NewVersion, Opened};
 
 use crate::files::sync_folder;

@@ -21,7 +21,7 @@ use cloister_text::quality::{MerkleRoot, RecordKey};
 use cloister_vault::keys::{DatasetKeys, KeyContext, SubjectKey, WrappedKey};
 use cloister_vault::log::Hash;
 use cloister_vault::sealed::container::NewFile;
-use cloister_vault::sealed::{DataKey, Header, Id, Kind, ShardWriter};
+use cloister_vault::sealed::{DataKey, Header, Id, Kind, ShardReader, ShardWriter};
 use cloister_vault::store::{DatasetRow, DatasetState, ObjectRow, SubjectKeyRow, Tx, VersionRow, VersionState, Words};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -31,7 +31,7 @@ use super::{Error, Result};
 use crate::files::hex;
 
 /// The objects that hold records, by the words of their rows.
-const RECORDS: &str = "records";
+pub(super) const RECORDS: &str = "records";
 /// Keys of subjects that are made at once: the ring is asked once for them.
 const KEYS_AT_ONCE: usize = 256;
 /// Records between two questions at the door.
@@ -158,17 +158,7 @@ impl Pass<'_> {
             let object = object.ok_or_else(|| Error::Unknown { kind: "object of version", id: version.id.clone() })?;
             Ok((version, object, view.list::<SubjectKeyRow>("dataset", dataset.as_str())?))
         })?;
-        let path = self.project().places.objects().join(&object.place);
-        let broken = |reason| Error::Broken { path: path.clone(), reason };
-        let file = match File::open(&path) {
-            Ok(file) => Arc::new(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(broken("is missing").into()),
-            Err(error) => return Err(Error::from(crate::Error::read(&path)(error)).into()),
-        };
-        let shard = keys.open_shard(file, &version.number.to_string()).map_err(Error::from)?;
-        if shard.header().object != object.id || shard.count() != version.records {
-            return Err(broken("is not the file that the log tells of").into());
-        }
+        let shard = self.shard(&keys, &version, &object)?;
         let wrapped = |row: SubjectKeyRow| Ok((row.id, WrappedKey::from_bytes(&row.wrapped)?));
         let subjects = subjects.into_iter().map(wrapped).collect::<Result<_>>()?;
         let mut passed = 0;
@@ -183,9 +173,32 @@ impl Pass<'_> {
             }
         }
         if passed > 0 && version.state == VersionState::Whole {
-            return Err(broken("has records whose keys are missing").into());
+            let path = self.project().places.objects().join(&object.place);
+            return Err(Error::Broken { path, reason: "has records whose keys are missing" }.into());
         }
         Ok(Opened { records: version.records - passed, destroyed: passed, version })
+    }
+
+    /// The records of a version, sealed: the file that its row names, and no other.
+    pub(super) fn shard(
+        &self,
+        keys: &DatasetKeys<'_>,
+        version: &VersionRow,
+        object: &ObjectRow,
+    ) -> Result<ShardReader<Arc<File>>> {
+        let path = self.project().places.objects().join(&object.place);
+        let file = match File::open(&path) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Broken { path, reason: "is missing" });
+            }
+            Err(error) => return Err(crate::Error::read(&path)(error).into()),
+        };
+        let shard = keys.open_shard(file, &version.number.to_string())?;
+        if shard.header().object != object.id || shard.count() != version.records {
+            return Err(Error::Broken { path, reason: "is not the file that the log tells of" });
+        }
+        Ok(shard)
     }
 
     /// Opens something that belongs to a version of the dataset that was asked for, such as its evidence; nothing if it has none.
@@ -410,7 +423,7 @@ fn within(own: &DatasetRow, from: &DatasetRow) -> Result<()> {
 }
 
 /// The pseudonym of a subject, or of a record about nobody, in one dataset.
-fn pseudonym(keys: &DatasetKeys<'_>, of: &[u8], name: &[u8]) -> Result<String> {
+pub(super) fn pseudonym(keys: &DatasetKeys<'_>, of: &[u8], name: &[u8]) -> Result<String> {
     Ok(hex(token(keys, &[b"cloister subject v1\0", of, name])?.as_ref()))
 }
 

@@ -187,3 +187,61 @@ fn what_makes_no_sense_is_refused_and_nothing_is_left() {
     assert!(itself.stderr.contains("into itself"), "{}", itself.stderr);
     assert_eq!(objects(&place).len(), 3);
 }
+
+/// A person's own data: found, given, erased in every dataset; others keep theirs.
+#[test]
+fn a_person_is_found_gets_a_copy_and_is_forgotten() {
+    let place = with_tickets();
+    let made = olga(&place, "protect dataset:tickets --into safe --for support --profile redact --json").code;
+    assert!(made == 0 || made == 3, "{made}");
+    let found = olga(&place, "subject find ottoline-farquharson --json").exits(0).document();
+    let held = found["held"].as_array().unwrap();
+    assert_eq!(held.len(), 2);
+    assert_eq!((&held[0]["versions"]["safe@1"], &held[1]["versions"]["tickets@1"]), (&1.into(), &1.into()));
+    assert_ne!(held[0]["pseudonym"], held[1]["pseudonym"]);
+    let nobody = olga(&place, "subject find somebody-else").exits(3);
+    assert!(nobody.stderr.contains("no dataset of the project knows a person of this name"), "{}", nobody.stderr);
+    // A copy is raw text: a key file alone does not show it.
+    let denied = olga(&place, "subject export ottoline-farquharson --out copy.jsonl").exits(5);
+    assert!(denied.stderr.contains("fresh-second-factor") && !place.path("copy.jsonl").exists(), "{}", denied.stderr);
+
+    let erased = olga(&place, "subject erase ottoline-farquharson --json").exits(0).document();
+    assert_eq!(erased["erased"].as_array().unwrap().len(), 2);
+    let entry = erased["erased"][0]["entry"].as_u64().unwrap();
+    olga(&place, &format!("log prove {entry} --out erasure.tlog-proof")).exits(0);
+    olga(&place, "subject find ottoline-farquharson").exits(3);
+    olga(&place, "subject erase ottoline-farquharson").exits(3);
+    // The others are there, and hers are passed over.
+    let after = olga(&place, "protect dataset:tickets --into safe --for support --profile redact --json");
+    assert_eq!(after.document()["records"], 40);
+    assert!(after.stderr.contains("1 record of tickets@1 cannot be opened any more"), "{}", after.stderr);
+    assert_eq!(olga(&place, "subject find s3 --json").exits(0).document()["held"].as_array().unwrap().len(), 2);
+    olga(&place, "log fsck").exits(0);
+    // Her name stands in no file of the project, nor does what she wrote.
+    fs::remove_dir_all(place.path("in")).unwrap();
+    assert_eq!(search(&place.path(".")), Vec::<String>::new());
+    let log = olga(&place, "log show --most 100").exits(0).stdout;
+    assert!(!log.contains("ottoline") && log.contains("subject.erase"), "{log}");
+}
+
+/// Text leaves the vault when a person is there, for a purpose of the data, and with four eyes where they are on.
+#[test]
+fn requirement_6_records_leave_by_an_export_alone() {
+    let place = Place::new();
+    place.file("pass", "a lamp for every window\n");
+    let typed = |line: &str| Ran::of(place.shell(&format!("\"$0\" {line} --passphrase-fd 3 3<pass")).output().unwrap());
+    typed("init --name Desk --owner olga --preset minimal").exits(0);
+    place.file("in/tickets.jsonl", records());
+    typed("ingest in/tickets.jsonl --into tickets --purposes support").exits(0);
+    let refused = typed("release dataset:tickets --for advertising --out out.jsonl").exits(5);
+    assert!(refused.stderr.contains("(purpose)") && !place.path("out.jsonl").exists(), "{}", refused.stderr);
+    typed("release dataset:tickets --for support --out out.jsonl").exits(0);
+    let out = fs::read_to_string(place.path("out.jsonl")).unwrap();
+    assert_eq!(out.lines().count(), 41);
+    assert!(out.contains("Ottoline Farquharson"));
+    typed("release dataset:tickets --for support --out out.jsonl").exits(2);
+    typed("subject export ottoline-farquharson --out copy.jsonl").exits(0);
+    let copy: serde_json::Value =
+        serde_json::from_str(fs::read_to_string(place.path("copy.jsonl")).unwrap().trim()).unwrap();
+    assert_eq!((&copy["version"], &copy["record"]["id"]), (&"tickets@1".into(), &"r99".into()));
+}

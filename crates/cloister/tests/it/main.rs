@@ -35,3 +35,4 @@ mod tidy;
 mod tiny;
 mod train;
 mod transcripts;
+mod walk;

@@ -378,11 +378,7 @@ fn requirement_9_whoever_has_no_role_is_denied_everything_and_each_denial_is_log
 const UNSERVED: &[Action] = &[
     Action::Scan,
     Action::DatasetRead,
-    Action::DatasetExport,
     Action::DatasetDestroy,
-    Action::SubjectFind,
-    Action::SubjectExport,
-    Action::SubjectErase,
     Action::Audit,
     Action::Docs,
     Action::Release,

@@ -1,13 +1,20 @@
 //! Training on a dataset of a project: the ledger counts the steps, the limit refuses, and a grant that is revoked ends it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
+use cloister_model::SplitMix64;
 use serde_json::{Value, json};
 
 use crate::process::{Place, Ran, walk};
 use crate::resume::interrupt;
-use crate::tiny::{base, chats, public};
+use crate::tiny::{base, chat, chats, public};
+
+/// What the presets ask for.
+const DECLARED: &str =
+    "--controller Harbour --source desk --legal-basis contract --subjects customers --retention-from 2026-11-01";
 
 /// A project of olga, with forty conversations of as many people in it.
 fn project(preset: &str) -> Place {
@@ -17,7 +24,7 @@ fn project(preset: &str) -> Place {
         .exits(0);
     place.file("in.jsonl", chats(40));
     place.file("public.jsonl", public(4));
-    by(&place, "olga", "ingest in.jsonl --into tickets --purposes support").exits(0);
+    by(&place, "olga", &format!("ingest in.jsonl --into tickets --purposes support {DECLARED}")).exits(0);
     fs::remove_file(place.path("in.jsonl")).unwrap();
     place
 }
@@ -99,6 +106,27 @@ fn a_limit_of_persons_is_kept_by_persons_and_a_stricter_one_holds() {
     by(&place, "olga", "log fsck").exits(0);
 }
 
+#[test]
+fn records_that_lack_what_the_preset_asks_for_are_not_trained_on() {
+    let place = Place::new();
+    place.run(["init", "--name", "x", "--owner", "olga", "--preset", "gdpr", "--key-file", "olga.key"]).exits(0);
+    place.file("in.jsonl", chats(20));
+    let taken = by(&place, "olga", "ingest in.jsonl --into tickets --purposes support --json").exits(3).document();
+    let field =
+        |name: &str| taken["provenance"].as_array().unwrap().iter().find(|one| one["field"] == name).unwrap().clone();
+    assert_eq!((&field("purpose")["value"], &field("retention")["value"]), (&json!("support"), &json!("24 months")));
+    assert_eq!((&field("controller")["state"], &field("controller")["required"]), (&json!("missing"), &json!(true)));
+    let refused = train(&place, "one", "--epsilon 2 --steps 2").exits(2);
+    assert!(refused.stderr.contains("tickets@1 was refused: "), "{}", refused.stderr);
+    // Neither under another name.
+    by(&place, "olga", "protect dataset:tickets --into safe --for support");
+    let mut command = place.command();
+    command.args(["train", "dataset:safe", "--for", "support", "--epsilon", "2", "--out", "one", "--base"]);
+    command.arg(base("tiny_llama")).args(["--key-file", "olga.key"]);
+    let refused = Ran::of(command.output().unwrap()).exits(2);
+    assert!(refused.stderr.contains("safe@1 was refused: "), "{}", refused.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_that_was_stopped_goes_on_or_is_ended() {
@@ -146,7 +174,6 @@ fn a_run_that_was_stopped_goes_on_or_is_ended() {
 #[cfg(unix)]
 #[test]
 fn requirement_13_a_grant_that_is_revoked_ends_the_training_at_its_next_lease() {
-    use std::io::{BufRead as _, BufReader, Read as _};
     let place = project("minimal");
     by(&place, "olga", "access add eva --roles engineer --member-key-file eva.key").exits(0);
     by(&place, "olga", "access add dora --roles dpo --member-key-file dora.key").exits(0);
@@ -178,16 +205,103 @@ fn requirement_13_a_grant_that_is_revoked_ends_the_training_at_its_next_lease() 
     by(&place, "olga", "log fsck").exits(0);
 }
 
-#[test]
-fn requirement_18_no_word_of_a_record_lies_beside_a_run() {
-    let place = project("minimal");
-    train(&place, "one", "--epsilon 4 --steps 2").exits(0);
+/// Fifty words that stand in records and nowhere else.
+fn canaries() -> Vec<String> {
+    let mut random = SplitMix64(0x5eed);
+    let letter = |random: &mut SplitMix64| char::from(b'a' + (random.uniform() * 26.0) as u8);
+    (0..50).map(|n| format!("Zq{}{n:02}", (0..9).map(|_| letter(&mut random)).collect::<String>())).collect()
+}
+
+/// A word as programs write it: UTF-8, UTF-16 of either order, hexadecimal digits of either case, base64 at each of three places,
+/// escapes of JSON.
+fn encodings(word: &str) -> Vec<Vec<u8>> {
+    let bytes = word.as_bytes();
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let wide = |of: fn(u16) -> [u8; 2]| word.encode_utf16().flat_map(of).collect::<Vec<_>>();
+    let base64 = |skip: usize| crate::canary::base64(&bytes[skip..skip + (bytes.len() - skip) / 3 * 3]);
+    let escaped = bytes.iter().map(|byte| format!("\\u{byte:04x}")).collect::<String>();
+    vec![
+        bytes.to_vec(),
+        wide(u16::to_le_bytes),
+        wide(u16::to_be_bytes),
+        hex.to_uppercase().into_bytes(),
+        hex.into_bytes(),
+        base64(0),
+        base64(1),
+        base64(2),
+        escaped.into_bytes(),
+    ]
+}
+
+/// The files below a folder that hold one of the words.
+fn holding(folder: &Path, words: &[String]) -> Vec<String> {
+    let needles: Vec<Vec<u8>> = words.iter().flat_map(|word| encodings(word)).collect();
+    let searcher = aho_corasick::AhoCorasick::new(needles).unwrap();
     let mut found = Vec::new();
-    walk(&place.path("."), &mut |path| {
-        let bytes = fs::read(path).unwrap();
-        if bytes.windows(9).any(|window| window == b"my order ") {
-            found.push(path.to_owned());
+    walk(folder, &mut |path| {
+        let bytes = fs::read(path).unwrap_or_default();
+        let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+        if searcher.is_match(&bytes) || searcher.is_match(name.as_bytes()) {
+            found.push(name);
         }
     });
-    assert_eq!(found, Vec::<std::path::PathBuf>::new());
+    found
+}
+
+/// The whole pipeline on records with fifty canaries, a run that is killed among it: none of them lies anywhere, in no encoding,
+/// and no process leaves an image of its memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn requirement_18_no_word_of_a_record_lies_anywhere() {
+    let words = canaries();
+    let place = Place::new();
+    let tmp = place.path("tmp");
+    fs::create_dir(&tmp).unwrap();
+    let run = |line: &str| {
+        let mut command = place.command();
+        command.env("TMPDIR", &tmp).args(line.split(' ')).args(["--key-file", "olga.key"]);
+        command
+    };
+    Ran::of(run("init --name Desk --owner olga --preset minimal").output().unwrap()).exits(0);
+    let records = |word: &String| {
+        let said = format!("my order {word} is late");
+        format!("{}\n", chat(&format!("id-{word}"), &format!("subject-{word}"), &said, &format!("we look for {word}")))
+    };
+    place.file("in/in.jsonl", words.iter().map(records).collect::<String>());
+    assert_eq!(holding(&place.path("."), &words), ["in/in.jsonl"], "the search finds what is there");
+    Ran::of(run("ingest in/in.jsonl --into tickets --purposes support").output().unwrap()).exits(0);
+    Ran::of(run("protect dataset:tickets --into safe --for support").output().unwrap());
+    fs::remove_dir_all(place.path("in")).unwrap();
+    let tiny = base("tiny_llama");
+    let train = |out: &str, more: &str| {
+        let line = format!("train dataset:tickets --for support --batch 10 --out {out} {more} --base");
+        let mut command = run(&line);
+        command.arg(&tiny).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    place.file("public.jsonl", public(4));
+    let mut child = train("killed", "--epsilon 3 --steps 400 --evaluation public.jsonl").spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("step 0: ") {
+        assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    assert!(holding(&place.path("."), &words).is_empty(), "while it runs");
+    let aborted = std::process::Command::new("kill").args(["-ABRT", &child.id().to_string()]).status().unwrap();
+    assert!(aborted.success() && !child.wait().unwrap().success());
+    Ran::of(train("one", "--epsilon 3 --steps 3").output().unwrap()).exits(0);
+    Ran::of(run("budget end r1 --for support").output().unwrap()).exits(0);
+    Ran::of(run(&format!("subject erase subject-{}", words[7])).output().unwrap()).exits(0);
+    Ran::of(run("log export audit").output().unwrap()).exits(0);
+    assert_eq!(holding(&place.path("."), &words), Vec::<String>::new());
+    let mut cores = Vec::new();
+    walk(&place.path("."), &mut |path| {
+        if path.file_name().unwrap().to_string_lossy().starts_with("core") {
+            cores.push(path.to_owned());
+        }
+    });
+    assert_eq!(cores, Vec::<std::path::PathBuf>::new());
 }

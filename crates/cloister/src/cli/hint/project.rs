@@ -39,6 +39,7 @@ pub(super) fn project(error: &Error) -> Advice {
         Error::Wider { .. } => {
             advice(Exit::Denied, "name a new dataset with --into: it gets the purposes of what it is made from")
         }
+        Error::NotScrubbed => advice(Exit::Failed, "end other work on the project, and run the command again"),
         Error::NoRun { .. } => advice(
             Exit::Usage,
             "repeat the command that was stopped, or leave --resume out; cloister budget show NAME lists the runs",

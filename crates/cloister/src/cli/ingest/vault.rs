@@ -11,8 +11,8 @@ use super::super::console::Console;
 use super::super::hint::Usage;
 use super::super::sealed::EVIDENCE;
 use super::{Args, Place};
-use crate::ingest::{Error, Outputs, Records};
-use crate::project::{NewVersion, Project};
+use crate::ingest::{Declared, Error, Outputs, Records};
+use crate::project::{NewVersion, Preset, Project};
 
 /// Seals every record that was not rejected.
 struct Sealing<'v, 'p>(&'v mut NewVersion<'p>);
@@ -26,8 +26,8 @@ impl Records for Sealing<'_, '_> {
 
 impl Args {
     pub(super) fn seal(&self, console: &Console, dataset: &Id) -> anyhow::Result<Exit> {
-        let mut work = self.prepare(console)?;
         self.opening.with(console, |project| {
+            let mut work = self.prepare(console, self.usual(project, dataset)?)?;
             self.make_if_new(project, dataset)?;
             let mut done = None;
             let version = project.take_in(dataset, |new| {
@@ -45,6 +45,18 @@ impl Args {
             let Some((facts, ingested)) = done else { return Ok(Exit::Failed) };
             self.finish(console, Place::Vault(&version.id), &facts, &ingested)
         })
+    }
+
+    /// What the preset of the project asks for and says, and the purposes of the dataset.
+    fn usual(&self, project: &Project, dataset: &Id) -> anyhow::Result<Declared> {
+        let Preset { require, retention, .. } = Preset::named(&project.manifest().preset)?;
+        let require = require.iter().map(|field| field.parse()).collect::<Result<_, _>>()?;
+        let purposes = match project.dataset(dataset)? {
+            Some(row) => row.purposes.iter().map(str::to_owned).collect(),
+            None => self.purposes.iter().map(Id::to_string).collect::<Vec<_>>(),
+        };
+        let purpose = (!purposes.is_empty()).then(|| purposes.join(", "));
+        Ok(Declared { require, retention, purpose, ..Declared::default() })
     }
 
     /// Makes the dataset where there is none.
