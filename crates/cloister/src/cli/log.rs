@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cloister_vault::log::entry::{Effect, Outcome, Phase};
+use cloister_vault::log::entry::{Effect, Fact, Outcome, Phase};
 use cloister_vault::log::{Against, Entry, Policy, Report, SignedCheckpoint, verify};
 use serde_json::{Map, Value, json};
 
@@ -165,6 +165,15 @@ fn line(console: &Console, entry: &Entry) -> String {
     if let Some(decision) = entry.decision.as_ref().filter(|decision| !decision.policies.is_empty()) {
         let by = if decision.effect == Effect::Allow { "by" } else { "because of" };
         text.push_str(&format!(" {by} {}", plain(&decision.policies.join(", "))));
+    }
+    let fact = |name: &str| match entry.facts.get(name) {
+        Some(Fact::Text(text)) => Some(plain(text)),
+        Some(Fact::Number(number)) => Some(number.to_string()),
+        None => None,
+    };
+    if let (Some(kind), Some(steps)) = (fact("budget.kind"), fact("budget.steps")) {
+        let run = fact("run").map_or(String::new(), |run| format!("run {run}, "));
+        text.push_str(&format!(": {run}{kind} {steps} of the budget"));
     }
     text.push('\n');
     text

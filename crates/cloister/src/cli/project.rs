@@ -62,7 +62,9 @@ impl Opening {
         let unmatched = project.opening().unmatched.len();
         if unmatched > 0 {
             let acts = if unmatched == 1 { "1 act was" } else { &format!("{unmatched} acts were") };
-            console.warn(format_args!("{acts} announced in the log, and nobody told the end; see `cloister log fsck`"));
+            console.warn(format_args!(
+                "{acts} announced in the log without an end: under way, or cut off; see `cloister log fsck`"
+            ));
         }
         let done = work(&project);
         for alert in project.alerts() {

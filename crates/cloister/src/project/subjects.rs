@@ -157,15 +157,15 @@ impl Pass<'_> {
         let known = self.project().view(|view| Ok(view.list::<SubjectKeyRow>("pseudonym", &name)?))?;
         let Some(key) = known.into_iter().find(|row| row.dataset == dataset).map(|row| row.id) else { return Ok(None) };
         let (mut versions, mut runs) = (BTreeMap::new(), Vec::new());
-        for (version, _, shard) in self.shards(&keys)? {
+        for (version, shard) in self.shards(&keys)? {
             let mut count = 0;
             for row in shard.rows() {
                 count += u64::from(row?.subject() == key);
             }
             if count > 0 {
-                let trained = self.project().view(|view| Ok(view.list::<RunRow>("version", &version.id)?))?;
+                let trained = self.project().view(|view| Ok(view.list::<RunRow>("version", &version)?))?;
                 runs.extend(trained.into_iter().map(|run| run.id));
-                versions.insert(version.id, count);
+                versions.insert(version, count);
             }
         }
         Ok(Some(Held { dataset, pseudonym: name, versions, runs, key }))
@@ -181,20 +181,20 @@ impl Pass<'_> {
         let Some(row) = row else { return Ok(()) };
         let wrapped = WrappedKey::from_bytes(&row.wrapped).map_err(Error::from)?;
         let own = keys.subject_keys([(row.id, wrapped)].into());
-        for (version, _, shard) in self.shards(&keys)? {
+        for (version, shard) in self.shards(&keys)? {
             self.check()?;
             for row in shard.rows() {
                 let row = row.map_err(Error::from)?;
                 if row.subject() == held.key {
-                    each(&version.id, &shard.read_row(&row, &own).map_err(Error::from)?)?;
+                    each(&version, &shard.read_row(&row, &own).map_err(Error::from)?)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The records of every version of the dataset, sealed.
-    fn shards(&self, keys: &DatasetKeys<'_>) -> Result<Vec<(VersionRow, ObjectRow, ShardReader<Arc<File>>)>> {
+    /// The records of every version of the dataset, sealed, by the ids of the versions.
+    fn shards(&self, keys: &DatasetKeys<'_>) -> Result<Vec<(String, ShardReader<Arc<File>>)>> {
         let dataset = self.resource().id();
         let rows = self.project().view(|view| {
             let mut rows = Vec::new();
@@ -207,7 +207,7 @@ impl Pass<'_> {
         let mut shards = Vec::new();
         for (version, object) in rows {
             let shard = self.shard(keys, &version, &object)?;
-            shards.push((version, object, shard));
+            shards.push((version.id, shard));
         }
         Ok(shards)
     }

@@ -274,9 +274,9 @@ fn requirement_18_no_word_of_a_record_lies_anywhere() {
     fs::remove_dir_all(place.path("in")).unwrap();
     let tiny = base("tiny_llama");
     let train = |out: &str, more: &str| {
-        let line = format!("train dataset:tickets --for support --batch 10 --out {out} {more} --base");
+        let line = format!("train dataset:tickets --for support --batch 10 --out {out} {more}");
         let mut command = run(&line);
-        command.arg(&tiny).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("--base").arg(&tiny).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
     place.file("public.jsonl", public(4));

@@ -105,7 +105,8 @@ pub(in crate::cli) fn print_cost(console: &Console, cost: &Cost) {
 
 /// An epsilon with three decimals, rounded up: what is shown must not promise more than what was computed.
 pub(in crate::cli) fn shown_epsilon(epsilon: f64) -> String {
-    format!("{:.3}", (epsilon * 1e3 - 1e-6).ceil() / 1e3)
+    // nothing spent would be a negative zero
+    format!("{:.3}", (epsilon * 1e3 - 1e-6).ceil() / 1e3 + 0.0)
 }
 
 /// Seconds as people read them.
