@@ -44,6 +44,11 @@ pub(super) struct Provenance {
 }
 
 impl OriginArgs {
+    /// Whether a flag names a dataset.
+    pub(super) fn is_given(&self) -> bool {
+        self.dataset.is_some() || self.dataset_key.is_some()
+    }
+
     /// The dataset that `data` is said to be, or lies in; `None` if there is none.
     pub(super) fn open(&self, console: &Console, data: &Path) -> anyhow::Result<Option<Origin>> {
         let beside = || {

@@ -5,13 +5,15 @@
 use std::path::PathBuf;
 
 use cloister_access::Action;
-use cloister_text::{Columns, Reading};
+use cloister_text::Reading;
 use serde_json::{Map, Value, json};
 
 use super::super::Exit;
 use super::super::budget::{spent_of, standing_fields};
 use super::super::config::Unit;
 use super::super::console::Console;
+use super::super::hint::Usage;
+use super::super::input;
 use super::super::origin::of_version;
 use super::super::sealed::{self, DatasetArgs, Named};
 use super::super::training::{Commitment, Draft, Flags, Prepared, Steps, Taken, open_base, snapshot_of};
@@ -33,9 +35,14 @@ pub(super) fn train_on(
     if snapshot_in(&snapshot) && !(flags.resume || flags.dry_run) {
         return Err(Error::SnapshotExists { path: snapshot }.into());
     }
+    if flags.origin.is_given() {
+        let hint = "leave --dataset out: what was declared of the records is sealed beside them";
+        return Err(Usage::new("a dataset of the project has its own evidence", hint).into());
+    }
+    let columns = input::columns(flags.settings.columns.clone())?;
     of.opening.with(console, |project| {
         project.through(&of.ask(Action::Train, named), |pass| {
-            let (dataset, opened) = sealed::read(console, pass, named, &Reading::strict(&Columns::default()))?;
+            let (dataset, opened) = sealed::read(console, pass, named, &Reading::strict(&columns))?;
             let (standing, _) = pass.standing()?;
             if let Some(limit) = &standing.limit {
                 // What the limit asks for is the default, so that a plan is not refused for what nobody said.
