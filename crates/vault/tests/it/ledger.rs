@@ -91,7 +91,9 @@ fn a_refusal_tells_the_most_steps_that_fit_and_is_in_the_log() {
             panic!("it was not refused")
         };
         assert_eq!((dataset.as_str(), steps, limit.as_str()), ("a", 1000, "3"));
-        assert_eq!(spent.parse::<f64>().unwrap(), epsilon(30.0, 50));
+        // Told with four decimals, never below what it is.
+        let above = spent.parse::<f64>().unwrap() - epsilon(30.0, 50);
+        assert!((0.0..1e-4).contains(&above) && spent.len() <= 6, "{spent}");
         assert!(would.parse::<f64>().unwrap() > 3.0);
         assert!((1..1000).contains(&largest));
         assert!(matches!(reserve(&store, &plan("a", 10.0, largest + 1)), Err(Error::OverBudget { .. })));
