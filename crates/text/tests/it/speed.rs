@@ -162,12 +162,13 @@ fn long_runs_take_linear_time() {
     }
 }
 
-/// Ten times the ratio of the least times of `work` on an input of ten sizes and, for each of these, on one of one size, measured
-/// until it is at most 11 or twenty times: what else the machine does can only add to a time, so a ratio that stays above is the work's own.
+/// How many times as long `work` takes on an input of ten sizes as on one of one size, by the least times of each, measured until it
+/// is at most 11 or twenty times: what else the machine does can only add to a time, so a ratio that stays above is the work's own.
 /// Both sizes must lie beyond the processor's caches, or the ratio is that of memories.
 fn ten_times(work: impl Fn(usize)) -> (f64, Duration, Duration) {
     let (mut ten, mut long) = (Duration::MAX, Duration::MAX);
     for _ in 0..20 {
+        // Four of one size: the clock ticks in hundredths of a second.
         ten = ten.min(10 * time(|| (0..4).for_each(|_| work(1))) / 4);
         long = long.min(time(|| work(10)));
         if 10 * long <= 11 * ten {
